@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,9 +19,14 @@ class Numbers(NamedTuple):
     buffers: int
 
 
+_NO_NUMBERS = Numbers(0, 0, 0)
+
+
 def numbers_of(graph: Graph, node: Node) -> Numbers:
     """The numbers that a node's op owns."""
-    weights = list(node.op.weights(graph.input_types(node))) if node.op.has_weights else []
+    if not node.op.has_weights:
+        return _NO_NUMBERS
+    weights = list(node.op.weights(graph.input_types(node)))
     learned = sum(prod(weight.shape) for weight in weights if weight.learned)
     kept = sum(prod(weight.shape) for weight in weights if not weight.learned)
     return Numbers(0, learned, kept) if node.frozen else Numbers(learned, 0, kept)
@@ -29,12 +34,7 @@ def numbers_of(graph: Graph, node: Node) -> Numbers:
 
 def parameters(graph: Graph) -> int:
     """Numbers that train, each counted once however often it is used. What is `frozen` does not count."""
-    return sum(numbers_of(graph, node).parameters for node in graph.owners())
-
-
-def buffers(graph: Graph) -> int:
-    """Numbers that are kept and not learned, such as batch norm's statistics."""
-    return sum(numbers_of(graph, node).buffers for node in graph.owners())
+    return sum([numbers_of(graph, node).parameters for node in graph.owners()])
 
 
 def node_multiply_adds(graph: Graph, node: Node) -> Dim:
@@ -71,25 +71,21 @@ def formula(graph: Graph) -> Dim:
     return total(spent(graph))
 
 
-def longest(graph: Graph, weight: Callable[[Node], int]) -> int:
-    """The largest sum of node weights along a path to an output."""
-    best = [0] * len(graph.nodes)
-    for node in graph.nodes:
-        if node.op.carries_data:
-            before = (best[source] for source, _ in node.op.arriving(node.inputs))
-            best[node.index] = max(before, default=0) + weight(node)
-    return max((best[node] for output in graph.outputs for node, _ in output.values), default=0)
-
-
 def depth(graph: Graph) -> int:
     """Weight layers (convolutions and linear maps) on the longest path, as papers count them."""
-    return longest(graph, lambda node: node.op.weight_layers())
+    own = {id(op): op.weight_layers() for op in graph.ops()}
+    most = [0] * len(graph.nodes)
+    for node in graph.nodes:
+        if node.op.carries_data:
+            before = [most[source] for source, _ in node.op.arriving(node.inputs)]
+            most[node.index] = (max(before) if before else 0) + own[id(node.op)]
+    return max((most[node] for output in graph.outputs for node, _ in output.values), default=0)
 
 
 def unstated(graph: Graph, *figures: str) -> tuple[str, ...]:
     """The layers of the host that do not state one of the figures, `macs` and `depth` unless told: totals lack them."""
     asked = {*(figures or _STATED)}
-    return tuple(dict.fromkeys(node.op.called for node in graph.nodes if asked & {*node.op.unstated}))
+    return tuple(dict.fromkeys(op.called for op in graph.ops() if asked & {*op.unstated}))
 
 
 def without(graph: Graph, *figures: str) -> str:
@@ -145,9 +141,10 @@ def totals(graph: Graph) -> dict[str, int]:
     """Parameters, buffers, multiply-adds and depth at the usual sizes: what a summary says."""
     spent = multiply_adds(graph)
     assert isinstance(spent, int)
+    owned = [numbers_of(graph, node) for node in graph.owners() if node.op.has_weights]
     return {
-        "parameters": parameters(graph),
-        "buffers": buffers(graph),
+        "parameters": sum([numbers.parameters for numbers in owned]),
+        "buffers": sum([numbers.buffers for numbers in owned]),
         "multiply_adds": spent,
         "depth": depth(graph),
     }

@@ -41,7 +41,7 @@ class TensorNames:
 
     def _names(self, value: Value) -> list[tuple[str, Origin]]:
         index, place = value
-        names = self.graph.nodes[index].names
+        names = self.graph.nodes[index].names or ()
         return [(name, origin) for port, name, origin in names if port == place and origin is not None and name != "_"]
 
     def _in(self, origin: Origin, outer: Origin | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ...dsl.diagnostics import Diagnostics, Fault, Poisoned, fault
@@ -20,6 +21,10 @@ from .values import Label, Pending, Tensor, Tensors, one
 
 if TYPE_CHECKING:
     from .sharing import Account, Shared
+
+
+_TYPE = attrgetter("type")
+_VALUE = attrgetter("node", "port")
 
 
 @dataclass(slots=True, eq=False)
@@ -65,11 +70,11 @@ class Builder(Inference):
         if self.unopened:
             self.open_virtuals()
         if op.needs_fixed_vector:
-            inputs = tuple([self._fixed_vector(t) for t in inputs])
+            inputs = tuple(map(self._fixed_vector, inputs))
         if op.arity is not None and (len(inputs) != op.arity or op.tensor_parameters):
             self._check_arity(op, inputs, span)
         try:
-            outputs = self.infer(op, tuple([t.type for t in inputs]))
+            outputs = self.infer(op, tuple(map(_TYPE, inputs)))
         except LayerError as error:
             self.misfits.append((op, inputs))
             raise self._refusal(error, inputs, span) from None
@@ -90,7 +95,7 @@ class Builder(Inference):
         self.edges += len(inputs)
         if self.edges > LIMITS.edges:
             raise _too_many("edges", LIMITS.edges, span)
-        taken = tuple([(t.node, t.port) for t in inputs])
+        taken = tuple(map(_VALUE, inputs))
         node = Node(index, op, taken, outputs, self.scope, "", index, self.origin, span, self.frozen, self.recompute)
         if self.replays:
             self._replay(node)
@@ -101,18 +106,20 @@ class Builder(Inference):
             shared.events.append(node)
         self.events += 1
         self.nodes.append(node)
+        if len(outputs) == 1:
+            return (Tensor(index, 0, outputs[0]),)
         return tuple([Tensor(index, port, type_) for port, type_ in enumerate(outputs)])
 
     def name_tensor(self, value: Any, name: str) -> None:
         """Notes what the body at hand calls a value, if that is a tensor."""
         value = one(value)
         if isinstance(value, Tensor):
-            self.nodes[value.node].names[value.port, name, self.origin] = None
+            self.nodes[value.node].call(value.port, name, self.origin)
 
     def enter(self, inputs: Tensors) -> None:
         """Notes the order in which the instantiation at hand gets several tensors."""
         for place, tensor in enumerate(inputs if len(inputs) > 1 else ()):
-            self.nodes[tensor.node].entries.setdefault((tensor.port, self.origin), place)
+            self.nodes[tensor.node].put_in(tensor.port, self.origin, place)
 
     def leave(self, outputs: Tensors) -> None:
         """Notes the order in which the instantiation at hand puts its tensors out."""
@@ -171,8 +178,9 @@ class Builder(Inference):
         if pending is None:
             self.scope.children[provisional(node)] = node
         elif isinstance(pending, int):
-            node.name = self._take(pending, node.span)
-            self.scope.children[node.name] = node
+            node.name = name = str(pending)
+            if self.scope.children.setdefault(name, node) is not node:
+                raise self._taken(name, node.span)
         else:
             scope = self.descend(pending)
             node.scope = scope
@@ -195,12 +203,9 @@ class Builder(Inference):
             scope = child
         return scope
 
-    def _take(self, number: int, span: Span | None) -> str:
-        """The name of an element, which is its number. Raises a Fault where a label took it."""
-        name = str(number)
-        if name in self.scope.children:
-            raise numbered_twice(self.scope, name, span or self.scope.written.get(name))
-        return name
+    def _taken(self, name: str, span: Span | None) -> Fault:
+        """The Fault where a label took the name of an element, which is its number."""
+        return numbered_twice(self.scope, name, span or self.scope.written.get(name))
 
     def _last(self, label: Label) -> str:
         check_segment(label.segments[-1], label.span)
@@ -232,7 +237,9 @@ class Builder(Inference):
             if not isinstance(scope, OpenScope):
                 raise self._differs(None)
         elif isinstance(pending, int):
-            scope = self._child(self.scope, self._take(pending, None))
+            if (name := str(pending)) in self.scope.children:
+                raise self._taken(name, None)
+            scope = self._child(self.scope, name)
         else:
             outer = self.descend(pending)
             scope = self._child(outer, claim(outer, self._last(pending), pending.span))

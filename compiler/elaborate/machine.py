@@ -88,15 +88,13 @@ class Machine(Builder, ABC):
         """What the whole took, in steps."""
         return _ARCH_STEPS + self.steps + _NODE_STEPS * (self.passed_on + len(self.nodes))
 
-    def infer(self, op: Op, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
-        """The types of an op's outputs. What was not inferred before is counted."""
-        before = len(self._inferred)
-        outputs = super().infer(op, types)
-        if len(self._inferred) > before:
-            steps = _INFERENCE_STEPS
-            for type_ in (*types, *outputs):
-                steps += type_.rank + sum([self._size_steps(size) for size in type_.dims if isinstance(size, Size)])
-            self.spend(steps, self.here)
+    def ask(self, op: Op, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types of an op's outputs that were not inferred before, which is counted."""
+        outputs = super().ask(op, types)
+        steps = _INFERENCE_STEPS
+        for type_ in (*types, *outputs):
+            steps += type_.rank + sum([self._size_steps(size) for size in type_.dims if isinstance(size, Size)])
+        self.spend(steps, self.here)
         return outputs
 
     def _size_steps(self, size: Size) -> int:

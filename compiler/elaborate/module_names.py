@@ -229,8 +229,11 @@ def settle(scope: OpenScope, compared: Compared) -> Iterator[Fault]:
 
     Yields a Fault for each name in that order which no child has.
     """
+    waiting = [key for key in scope.children if key.startswith(" ")]
+    if not waiting and not scope.order:
+        return
     children: dict[str, Scope | Node] = {}
-    names = FreeNames(name for name in scope.children if not name.startswith(" "))
+    names = FreeNames(scope.children)
     for key, child in scope.children.items():
         if key.startswith(" ") and isinstance(child, Node):
             child.name = key = names.new(own_name(child))

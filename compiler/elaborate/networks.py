@@ -319,16 +319,18 @@ class Repeat(Around):
                 return result
             machine.pass_on(self.span)
             place = self.labels[index] if self.labels else machine.number()
+            opened = len(machine.scopes)
             try:
                 result = machine.apply(self.inner, result, self.span, place)
             except Fault as problem:
                 note = Note(self.span, f"application {index + 1} of {self.count}")
                 problem.diagnostic = replace(problem.diagnostic, labels=(*problem.diagnostic.labels, note))
                 raise
-            name = place.segments[-1] if isinstance(place, Label) else str(place)
-            child = None if machine.replays else machine.scope.children.get(name)
-            if isinstance(child, OpenScope):
-                child.series = series
+            if len(machine.scopes) > opened and not machine.replays:
+                name = place.segments[-1] if isinstance(place, Label) else str(place)
+                child = machine.scope.children.get(name)
+                if isinstance(child, OpenScope):
+                    child.series = series
         return result
 
 

@@ -82,7 +82,7 @@ class Reader(Inference):
         self.graph.outputs = self._outputs()
         self.part_recomputed()
         keys = list(self.made)
-        self.problems += [at(keys[node.index], problem) for node, problem in unused(self.graph)]
+        self.problems += [at(keys[node.index], problem) for node, problem in unused(self.graph, self.graph.needed())]
         self._settle()
         if self.about.weight_maps is not None:
             self._carry(self.about.weight_maps)
@@ -176,9 +176,7 @@ class Reader(Inference):
         index = len(self.nodes)
         part = None if said.recompute is None else self._parts.setdefault(said.recompute, object())
         node = Node(index, op, inputs, outputs, self.graph.root, "", index, said.origin, said.span, said.frozen, part)
-        node.names |= dict.fromkeys(said.names)
-        node.entries |= dict(said.entries)
-        node.exits |= dict(said.exits)
+        node.names, node.entries, node.exits = dict.fromkeys(said.names), dict(said.entries), dict(said.exits)
         if op.is_module and not said.path:
             check_segment(own_name(node), None)
         self.nodes.append(node)

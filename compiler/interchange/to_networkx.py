@@ -56,9 +56,9 @@ def _attributes(graph: Graph, node: Node, parts: dict[int, int]) -> dict[str, An
         recompute=None if node.recompute is None else parts.setdefault(id(node.recompute), len(parts)),
         origin=node.origin,
         span=node.span,
-        names=[*node.names] or None,
-        entries=[*node.entries.items()] or None,
-        exits=[*node.exits.items()] or None,
+        names=[*node.names] if node.names else None,
+        entries=[*node.entries.items()] if node.entries else None,
+        exits=[*node.exits.items()] if node.exits else None,
     )
 
 

@@ -120,7 +120,7 @@ class Node:
     needs it. `span` is where the op stands in the source. `names` are what a spec calls its outputs: the place among
     these, the name, and the instantiation whose body says so. `entries` are the blocks that these go into: for the
     place among them and the instantiation, the first place among the tensors that come in there. `exits` are the blocks
-    that put them out, each with the places there.
+    that put them out, each with the places there. Each is None where there are none, as of most nodes.
     """
 
     index: int
@@ -134,12 +134,23 @@ class Node:
     span: Span | None
     frozen: bool = False
     recompute: object | None = None
-    names: dict[tuple[int, str, Origin | None], None] = field(default_factory=dict)
-    entries: dict[tuple[int, Origin | None], int] = field(default_factory=dict)
-    exits: dict[tuple[int, Origin | None], tuple[int, ...]] = field(default_factory=dict)
+    names: dict[tuple[int, str, Origin | None], None] | None = None
+    entries: dict[tuple[int, Origin | None], int] | None = None
+    exits: dict[tuple[int, Origin | None], tuple[int, ...]] | None = None
+
+    def call(self, port: int, name: str, origin: Origin | None) -> None:
+        """Notes what a spec calls one of its outputs."""
+        self.names = self.names or {}
+        self.names[port, name, origin] = None
+
+    def put_in(self, port: int, origin: Origin | None, place: int) -> None:
+        """Notes that one of its outputs goes into a block, where its first place is not known yet."""
+        self.entries = self.entries or {}
+        self.entries.setdefault((port, origin), place)
 
     def put_out(self, port: int, origin: Origin | None, *places: int) -> None:
         """Notes that a block puts one of its outputs out, in some more places."""
+        self.exits = self.exits or {}
         self.exits[port, origin] = (*self.exits.get((port, origin), ()), *places)
 
     @property
@@ -290,6 +301,10 @@ class Graph:
         """The names of the sizes that the inputs leave open."""
         return {name for entry in self.inputs for name in entry.type.symbols}
 
+    def ops(self) -> Iterable[Op]:
+        """The layers, in the order of their first applications; those that are one object once."""
+        return {id(node.op): node.op for node in self.nodes}.values()
+
     def owners(self) -> Iterator[Node]:
         """The nodes that own what they apply: each parameter once."""
         return (node for node in self.nodes if node.owner == node.index)
@@ -315,10 +330,9 @@ class Graph:
         while changed:
             changed = False
             for scope in reversed(found):
-                for name, child in list(scope.children.items()):
-                    if isinstance(child, Scope) and not child.children:
-                        del scope.children[name]
-                        changed = True
+                for name in [n for n, c in scope.children.items() if isinstance(c, Scope) and not c.children]:
+                    del scope.children[name]
+                    changed = True
         for node in self.nodes:
             while not node.scope.children and node.scope.parent is not None:
                 node.scope = node.scope.parent
@@ -343,6 +357,10 @@ class Graph:
             for source, _ in node.inputs if found[node.index] else ():
                 found[source] = True
         return found
+
+    def needed(self) -> list[bool]:
+        """For each node, whether an output depends on it."""
+        return self.ancestors(value for output in self.outputs for value in output.values)
 
     def training_only(self) -> frozenset[int]:
         """The nodes that only outputs `when training` need, and those that use such and that nothing needs."""

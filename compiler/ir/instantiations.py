@@ -29,7 +29,7 @@ def as_given(graph: Graph, scope: Scope, first: int, rows: Iterable[tuple[Value,
 
     def place(item: tuple[Value, Row]) -> float:
         index, port = item[0]
-        return graph.nodes[index].entries.get((port, origin), inf)
+        return (graph.nodes[index].entries or {}).get((port, origin), inf)
 
     return [row for _, row in sorted(found, key=place)]
 
@@ -54,9 +54,9 @@ def keep_order(before: Graph, after: Graph, made: Mapping[Value, Value]) -> None
     """Has the tensors of a graph that was made anew, `made` by those of before that they stand for, enter and leave
     blocks as those did."""
     for node in before.nodes:
-        for (port, origin), place in node.entries.items():
+        for (port, origin), place in (node.entries or {}).items():
             if (value := made.get((node.index, port))) is not None:
-                after.nodes[value[0]].entries.setdefault((value[1], origin), place)
-        for (port, origin), places in node.exits.items():
+                after.nodes[value[0]].put_in(value[1], origin, place)
+        for (port, origin), places in (node.exits or {}).items():
             if (value := made.get((node.index, port))) is not None:
                 after.nodes[value[0]].put_out(value[1], origin, *places)

@@ -34,14 +34,18 @@ class Inference:
         key = (op, *map(id, types))
         known = self._inferred.get(key)
         if known is None:
-            asked = self.facts.asked
-            made = op.infer(types, self.facts)
-            if types and types[0].below is not None and op.saved is not None and op.saved.view:
-                made = tuple([replace(t, below=types[0].below) for t in made])
-            known = tuple([self.intern(t) for t in made])
-            if self.facts.asked > asked:
-                self._check_usual_size(op)
-            self._inferred[key] = known
+            known = self._inferred[key] = self.ask(op, types)
+        return known
+
+    def ask(self, op: Op, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The same of what was not inferred before."""
+        asked = self.facts.asked
+        made = op.infer(types, self.facts)
+        if types and types[0].below is not None and op.saved is not None and op.saved.view:
+            made = tuple([replace(t, below=types[0].below) for t in made])
+        known = tuple(map(self.intern, made))
+        if self.facts.asked > asked:
+            self._check_usual_size(op)
         return known
 
     def infer_anew(self) -> None:

@@ -179,7 +179,7 @@ class Reading:
         name_modules(reader, shared)
         note_calls(reader, new)
         settle(graph, [x.shape for x in self.source.inputs])
-        if lost := [problem.diagnostic for _, problem in unused(graph)]:
+        if lost := [problem.diagnostic for _, problem in unused(graph, graph.needed())]:
             raise ArchError(lost)
         refuse_idle(graph, self.source.module, self._trace(True), self.inputs)
         names = output_names(graph, list(made.items()))

@@ -98,9 +98,9 @@ def note_calls(reader: Reader, made: Mapping[Value, Value]) -> None:
         for place, (name, source) in enumerate(given):
             if (value := tensor(source)) is not None:
                 node = graph.nodes[value[0]]
-                node.entries.setdefault((value[1], origin), place)
+                node.put_in(value[1], origin, place)
                 if names[name] == 1 and words().is_name(name):
-                    node.names[value[1], name, origin] = None
+                    node.call(value[1], name, origin)
         for place, source in enumerate(reader.trace.results.get(call, [])):
             if (value := tensor(source)) is not None:
                 graph.nodes[value[0]].put_out(value[1], origin, place)

@@ -107,7 +107,7 @@ class _Translation:
         index, outputs = len(self.parts), node.outputs if op is node.op else node.outputs[:1]
         part = Part(index, op, inputs, outputs, scope, name, index, node.origin, node.span, node.frozen, how=how)
         part.recompute, part.names, part.entries = node.recompute, node.names, node.entries
-        part.exits = node.exits if op is node.op else {}
+        part.exits = node.exits if op is node.op else None
         self.parts.append(part)
         return part
 
