@@ -1,4 +1,4 @@
-"""Work that makes many objects which all stay alive: collecting garbage meanwhile only costs time."""
+"""Work that makes many objects, few of which are garbage: collecting that meanwhile only costs time."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ class DiagramBuilder:
         row = self.source.row(node)
         role = {"io": "input", "merge": "merge"}.get(row.kind, "layer")
         label = "" if row.minor or row.kind == "io" else label_of(node.name, node.op) or label
-        again = self._recomputed([node], group)[0]
+        again = self._recomputed([node], group)[0] if node.recompute is not None else ""
         if label or again:
             row = replace(row, label=label, recomputed=again)
         self._add(Draft(role, [row], [node], group, times, title=merge_name(node.op)))

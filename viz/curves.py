@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 
 from ..compiler.analyses.inplace import overwritable
-from ..compiler.analyses.memory import DTYPES, inference_course, memory, numbers_at
+from ..compiler.analyses.memory import DTYPES, Storages, inference_course, memory, numbers_at
 from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.regions import Regions
 from .build import diagram_of
@@ -60,9 +60,9 @@ def course(graph: Graph, sizes: dict[str, int], dtype: str) -> Course:
     if dtype not in DTYPES:
         raise ValueError(f"numbers are of type {', '.join(DTYPES)}, and not {dtype!r}")
     number, value = DTYPES[dtype], numbers_at(sizes)
-    overwritten = overwritable(Regions(graph))
-    found = memory(graph, number, overwritten)
-    _, held = inference_course(graph, number, sizes, overwritten)
+    evaluation = Storages(graph, overwritable(Regions(graph)), training=False)
+    found = memory(evaluation, number)
+    _, held = inference_course(evaluation, number, sizes)
     kept = list(accumulate((value(bytes) for bytes in found.kept), initial=value(found.inputs)))
     nodes = [graph.nodes[index] for index, _ in held]
     return Course(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
 from unicodedata import category, east_asian_width
 
 PLAIN = (
@@ -29,6 +30,7 @@ ADVANCES = {False: _advances(PLAIN), True: _advances(BOLD)}
 """The widths of characters in Helvetica, and in its bold."""
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """The width of a line in points; of characters that Helvetica lacks an upper estimate."""
     known = ADVANCES[bold]

@@ -81,12 +81,12 @@ class Runs:
     def _row(self, members: list[Cluster | Node], place: int) -> tuple[list[Cluster], int]:
         """The run that begins at a place, and how many members repeat in it; none for a layer."""
         for period in range(1, PERIOD + 1):
+            several = period > 1 or isinstance(members[place], Node)
+            if several and all(isinstance(m, Node) or m.is_atom for m in members[place : place + period]):
+                continue
             window = _window(members, place, period)
             if window is None:
                 break
-            small = all(isinstance(member, Node) or member.is_atom for member in members[place : place + period])
-            if small and (period > 1 or isinstance(members[place], Node)):
-                continue
             row = [window]
             while True:
                 after = _window(members, place + len(row) * period, period)
@@ -131,7 +131,8 @@ class Runs:
         """Equal parts side by side, which take the same and give to the same; none where they are few."""
         found: list[Cluster] = []
         goal: set[int] = set()
-        for member in members[place:]:
+        for at in range(place, len(members)):
+            member = members[at]
             if not isinstance(member, Cluster):
                 break
             structure = self.structure(member)

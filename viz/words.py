@@ -216,6 +216,8 @@ def sizes(shape: Sequence[int]) -> str:
 
 def printable(text: str) -> str:
     """A text without control characters and lone surrogates."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\u00a0" else " " for c in text)
 
 

@@ -51,10 +51,10 @@ def evaluated(graph: Graph) -> list[bool]:
 
 def spent(graph: Graph) -> list[Dim]:
     """The multiply-adds of each node in evaluation, with symbolic sizes left in."""
-    nodes, known = graph.nodes, dict[tuple[int, ...], Dim]()
+    known: dict[tuple[int, ...], Dim] = {}
     found: list[Dim] = []
-    for node, needed in zip(nodes, evaluated(graph), strict=True):
-        key = (id(node.op), *[id(nodes[source].outputs[port]) for source, port in node.inputs])
+    for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
+        key = graph.alike(node)
         if needed and key not in known:
             known[key] = node_multiply_adds(graph, node)
         found.append(known[key] if needed else 0)

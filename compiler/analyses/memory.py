@@ -57,39 +57,45 @@ class Memory:
 class Storages:
     """In which memory each tensor of a graph stands: the number of the node that made it, and which of its outputs."""
 
-    def __init__(self, graph: Graph, overwritten: frozenset[int], training: bool):
-        self.graph = graph
-        self.held: list[Held | None] = [None] * len(graph.nodes)
+    def __init__(
+        self, graph: Graph, overwritten: frozenset[int], training: bool, held: list[Held | None] | None = None
+    ):
+        self.graph, self.overwritten = graph, overwritten
+        self.held = _held(graph) if held is None else held
         self.of: dict[Value, Value] = {}
         self.strided: set[Value] = set()
         self.exchanged: set[Value] = set()
-        self.unknown: set[str] = set()
-        for node in graph.nodes:
-            self._place(node, overwritten, training)
+        for node, own in zip(graph.nodes, self.held, strict=True):
+            self._place(node, own, training)
 
-    def _place(self, node: Node, overwritten: frozenset[int], training: bool) -> None:
-        held = None
-        if not (node.op.is_input or node.op.is_parameter):
-            held = node.op.saved_for_backward(self.graph.input_types(node), node.outputs)
-            if held is None:
-                self.unknown.add(node.op.kind)
-        self.held[node.index] = held
-        shared = held is not None and self._shares(node, held, overwritten, training)
+    def in_training(self) -> Storages:
+        """The same in training, of those in evaluation."""
+        return Storages(self.graph, self.overwritten, True, self.held)
+
+    @property
+    def unknown(self) -> set[str]:
+        """The kinds of layers of which nothing is known."""
+        found = [node.op for node, held in zip(self.graph.nodes, self.held, strict=True) if held is None]
+        return {op.kind for op in found if not (op.is_input or op.is_parameter)}
+
+    def _place(self, node: Node, held: Held | None, training: bool) -> None:
+        shared = held is not None and self._shares(node, held, training)
+        exchanged = held is not None and (held.exchanged or self._keeps_order(node))
         for port in range(len(node.outputs)):
             value = (node.index, port)
             self.of[value] = self.of[node.inputs[0]] if shared else value
             if shared and held is not None and (held.view == "strided" or node.inputs[0] in self.strided):
                 self.strided.add(value)
-            if held is not None and (held.exchanged or self._keeps_order(node)):
+            if exchanged:
                 self.exchanged.add(value)
                 self.strided.add(value)
 
     def _keeps_order(self, node: Node) -> bool:
         """Whether the output stands in memory as the first input does, which has its first two axes exchanged."""
-        return node.op.is_elementwise() and node.inputs[:1] != () and node.inputs[0] in self.exchanged
+        return bool(self.exchanged and node.inputs) and node.inputs[0] in self.exchanged and node.op.is_elementwise()
 
-    def _shares(self, node: Node, held: Held, overwritten: frozenset[int], training: bool) -> bool:
-        if node.owner in overwritten or (held.idle and not training):
+    def _shares(self, node: Node, held: Held, training: bool) -> bool:
+        if node.owner in self.overwritten or (held.idle and not training):
             return True
         return held.view is not None and not (held.view == "joined" and node.inputs[0] in self.strided)
 
@@ -98,8 +104,9 @@ class Storages:
         """Whether gradients reach each node: it or something before it has parameters that train."""
         learns = [False] * len(self.graph.nodes)
         for node in self.graph.nodes:
+            owner = self.graph.nodes[node.owner]
             reached = any(learns[source] for source, _ in node.inputs)
-            learns[node.index] = reached or numbers_of(self.graph, self.graph.nodes[node.owner]).parameters > 0
+            learns[node.index] = reached or (owner.op.has_weights and numbers_of(self.graph, owner).parameters > 0)
         return learns
 
     @cached_property
@@ -107,11 +114,13 @@ class Storages:
         """What the backward pass of each node reads of its inputs and outputs, parameters left out."""
         found: list[list[Value]] = []
         for node, held, learns in zip(self.graph.nodes, self.held, self.learns, strict=True):
-            ports = range(len(node.outputs)) if held is not None and held.output else ()
-            inputs = held.inputs if held is not None else ()
-            moved = [] if held is None else [node.inputs[i] for i, _ in held.moved if not self._copies(node.inputs[i])]
-            read = [*(node.inputs[i] for i in inputs), *moved, *((node.index, port) for port in ports)]
-            stored = [self.of[value] for value in read] if learns else []
+            if held is None or not learns:
+                found.append([])
+                continue
+            ports = range(len(node.outputs)) if held.output else ()
+            moved = [node.inputs[i] for i, _ in held.moved if not self._copies(node.inputs[i])]
+            read = [*(node.inputs[i] for i in held.inputs), *moved, *((node.index, port) for port in ports)]
+            stored = [self.of[value] for value in read]
             found.append([value for value in stored if not self.graph.nodes[value[0]].op.is_parameter])
         return found
 
@@ -167,24 +176,37 @@ class Storages:
         return [value for value in own if self.of[value] == value]
 
 
-def memory(
-    graph: Graph,
-    number: int,
-    overwritten: frozenset[int] = frozenset(),
-    parts: Sequence[object | None] | None = None,
-) -> Memory:
-    """The memory of a graph whose numbers have `number` bytes each. `overwritten` are the owners of rectifiers that
-    work in place. `parts` says of each node in which part that is computed again it is, unless told as in the spec."""
-    size = partial(_bytes, graph, number, {})
-    evaluation = Storages(graph, overwritten, training=False)
-    needed = evaluated(graph)
-    made: list[Dim] = [0] * len(graph.nodes)
+def _held(graph: Graph) -> list[Held | None]:
+    """What each node holds, worked out once for those that are alike. None of inputs, of parameters, and of layers of
+    which nothing is known."""
+    found: list[Held | None] = []
+    known: dict[tuple[int, ...], Held | None] = {}
     for node in graph.nodes:
-        if needed[node.index] and evaluation.held[node.index] is not None:
-            made[node.index] = total(elements(graph.type_of(value)) for value in evaluation.makes(node))
+        key = graph.alike(node)
+        if key not in known:
+            told = not (node.op.is_input or node.op.is_parameter)
+            known[key] = node.op.saved_for_backward(graph.input_types(node), node.outputs) if told else None
+        found.append(known[key])
+    return found
+
+
+def memory(evaluation: Storages, number: int, parts: Sequence[object | None] | None = None) -> Memory:
+    """The memory of a graph whose numbers have `number` bytes each, by where its tensors stand in evaluation. `parts`
+    says of each node in which part that is computed again it is, unless told as in the spec."""
+    graph = evaluation.graph
+    size = partial(_bytes, graph, number, {})
+    numbers: dict[int, Dim] = {}
+    made: list[Dim] = [0] * len(graph.nodes)
+    for node, needed, held in zip(graph.nodes, evaluated(graph), evaluation.held, strict=True):
+        if needed and held is not None:
+            types = [graph.type_of(value) for value in evaluation.makes(node)]
+            for type_ in types:
+                if id(type_) not in numbers:
+                    numbers[id(type_)] = elements(type_)
+            made[node.index] = total([numbers[id(type_)] for type_ in types])
     result = Memory(made, [0] * len(graph.nodes), unknown=evaluation.unknown)
     again = [node.recompute for node in graph.nodes] if parts is None else parts
-    storages = Storages(graph, overwritten, training=True)
+    storages = evaluation.in_training()
     read = _keep(storages, size, lambda index: storages.own(index, number), again, result)
     result.unread = {value: place for value, place in storages.of.items() if place not in read}
     return result
@@ -271,20 +293,18 @@ def _keep(
 
 
 def _bytes(graph: Graph, number: int, known: dict[int, tuple[Any, Dim]], value: Value) -> Dim:
-    type_ = graph.type_of(value)
-    if id(type_) not in known:
-        known[id(type_)] = type_, elements(type_) * bytes_of(type_.dtype, number)
-    return known[id(type_)][1]
+    type_ = graph.nodes[value[0]].outputs[value[1]]
+    found = known.get(id(type_))
+    if found is None:
+        found = known[id(type_)] = type_, elements(type_) * bytes_of(type_.dtype, number)
+    return found[1]
 
 
-def inference_course(
-    graph: Graph, number: int, sizes: dict[str, int], overwritten: frozenset[int]
-) -> tuple[int, list[tuple[int, int]]]:
+def inference_course(storages: Storages, number: int, sizes: dict[str, int]) -> tuple[int, list[tuple[int, int]]]:
     """The bytes of the inputs, and for each node that is computed in evaluation, in order, its index and the bytes that
-    tensors take while it is, parameters left out."""
-    storages = Storages(graph, overwritten, training=False)
+    tensors take while it is, parameters left out; by where tensors stand in evaluation."""
+    graph, size = storages.graph, numbers_at(sizes)
     known: dict[int, tuple[Any, Dim]] = {}
-    size = numbers_at(sizes)
     last = _last_uses(graph, storages)
     held = {storages.of[given.node, 0] for given in graph.inputs}
     inputs = live = sum(size(_bytes(graph, number, known, value)) for value in held)
@@ -296,10 +316,10 @@ def inference_course(
         spec = storages.held[node.index]
         if not needed or spec is None:
             continue
-        live += sum(size(_bytes(graph, number, known, value)) for value in storages.makes(node))
+        live += sum([size(_bytes(graph, number, known, value)) for value in storages.makes(node)])
         course.append((node.index, live + size(storages.scratch(node.index)) * number))
         gone = [v for v in ends.get(node.index, ()) if v not in held and storages.held[v[0]] is not None]
-        live -= sum(size(_bytes(graph, number, known, value)) for value in gone)
+        live -= sum([size(_bytes(graph, number, known, value)) for value in gone])
     return inputs, course
 
 
@@ -310,9 +330,10 @@ def numbers_at(sizes: Mapping[str, int]) -> Callable[[Dim], int]:
     def value(dim: Dim) -> int:
         if isinstance(dim, int):
             return dim
-        if id(dim) not in known:
-            known[id(dim)] = dim, evaluate(dim, sizes)
-        return known[id(dim)][1]
+        found = known.get(id(dim))
+        if found is None:
+            found = known[id(dim)] = dim, evaluate(dim, sizes)
+        return found[1]
 
     return value
 
@@ -322,7 +343,7 @@ def _last_uses(graph: Graph, storages: Storages) -> dict[Value, int]:
     last: dict[Value, int] = {}
     for node, needed in zip(graph.nodes, evaluated(graph), strict=True):
         if needed:
-            for value in [*node.inputs, *((node.index, port) for port in range(len(node.outputs)))]:
+            for value in [*node.inputs, *[(node.index, port) for port in range(len(node.outputs))]]:
                 last[storages.of[value]] = node.index
     for output in graph.outputs:
         for value in output.values:

@@ -20,7 +20,7 @@ from .balance import Part, Row, balanced
 from .cuts import Cuts
 from .figures import node_multiply_adds
 from .inplace import overwritable
-from .memory import WHOLE_NUMBER, Memory, bytes_of, memory, numbers_at
+from .memory import WHOLE_NUMBER, Memory, Storages, bytes_of, memory, numbers_at
 from .training import CROSS_ENTROPY, Machine, Owned, Training, owned
 from .units import parts_again, units
 from .usual import batch_sizes
@@ -53,12 +53,12 @@ class Whole:
     def memory(self, again: bool) -> Memory:
         """The memory of training as formulas."""
         if again not in self._memory:
-            self._memory[again] = memory(self.graph, self.number, self._overwritten, self.parts(again))
+            self._memory[again] = memory(self._evaluation, self.number, self.parts(again))
         return self._memory[again]
 
     @cached_property
-    def _overwritten(self) -> frozenset[int]:
-        return overwritable(self.regions)
+    def _evaluation(self) -> Storages:
+        return Storages(self.graph, overwritable(self.regions), training=False)
 
     @cached_property
     def uses(self) -> list[list[int]]:

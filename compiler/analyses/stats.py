@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 
+from ...dsl.garbage import uncollected
 from ..ir.graph import Graph, Node, Scope, concrete
 from ..ir.regions import Regions
 from ..ir.sizes import Dim, total
 from .figures import depth, numbers_of, spent, unstated
 from .inplace import overwritable
-from .memory import DTYPES, WHOLE_NUMBER, Memory, inference_course, memory, numbers_at
+from .memory import DTYPES, WHOLE_NUMBER, Memory, Storages, inference_course, memory, numbers_at
 
 
 @dataclass(slots=True)
@@ -122,6 +123,7 @@ class Stats(Costs):
         return to_html(self)
 
 
+@uncollected()
 def stats(
     graph: Graph,
     sizes: dict[str, int] | None = None,
@@ -138,15 +140,15 @@ def stats(
     ]
     number = DTYPES[dtype]
     regions = Regions(graph)
-    overwritten = overwritable(regions)
-    held = memory(graph, number, overwritten)
+    evaluation = Storages(graph, overwritable(regions), training=False)
+    held = memory(evaluation, number)
     multiply_adds = spent(graph)
     _add_up(regions, result, multiply_adds, held, numbers_at(at))
     result.formulas = Formulas(total(multiply_adds), total(held.made), total((*held.kept, held.inputs)))
     result.kept += numbers_at(at)(held.inputs)
     result.unknown = tuple(sorted(held.unknown))
     result.lacks = unstated(graph)
-    _add_memory(graph, result, held, number, overwritten)
+    _add_memory(evaluation, result, held, number)
     return result
 
 
@@ -184,16 +186,18 @@ def _add_up(
     for scope, row in rows.items():
         if isinstance(scope, Scope) and last.get(scope, -1) >= 0:
             row.output = tuple(map(value, graph.nodes[last[scope]].outputs[0].dims))
-    layers = dict.fromkeys(node.op.kind for node in graph.nodes if not (node.op.is_drawn or node.op.is_input))
+    layers = dict.fromkeys(op.kind for op in graph.ops() if not (op.is_drawn or op.is_input))
     result.kinds = [kinds[kind] for kind in layers]
 
 
-def _add_memory(graph: Graph, result: Stats, held: Memory, number: int, overwritten: frozenset[int]) -> None:
-    owned = [weight for node in graph.owners() for weight in node.op.weights(graph.input_types(node))]
+def _add_memory(evaluation: Storages, result: Stats, held: Memory, number: int) -> None:
+    graph = evaluation.graph
+    owners = [node for node in graph.owners() if node.op.has_weights]
+    owned = [weight for node in owners for weight in node.op.weights(graph.input_types(node))]
     whole, truths = (sum(prod(weight.shape) for weight in owned if weight.dtype == dtype) for dtype in ("int", "bool"))
     reals = result.parameters + result.frozen + result.buffers - whole - truths
     result.weight_bytes = reals * number + whole * WHOLE_NUMBER + truths
-    inputs, course = inference_course(graph, number, result.sizes, overwritten)
+    inputs, course = inference_course(evaluation, number, result.sizes)
     result.inference_bytes = result.weight_bytes + max((held for _, held in course), default=inputs)
     again = numbers_at(result.sizes)(held.again)
     result.gradient_bytes = result.parameters * number

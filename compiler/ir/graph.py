@@ -295,7 +295,12 @@ class Graph:
         return [(index, port) for index in nodes for port in range(len(self.nodes[index].outputs))]
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
-        return tuple([self.type_of(value) for value in node.inputs])
+        return tuple([self.nodes[source].outputs[port] for source, port in node.inputs])
+
+    def alike(self, node: Node) -> tuple[int, ...]:
+        """Equal for nodes whose op is one object, on tensors whose types are; while the graph stays as it is."""
+        nodes = self.nodes
+        return (id(node.op), id(node.outputs), *[id(nodes[source].outputs[port]) for source, port in node.inputs])
 
     def symbols(self) -> set[str]:
         """The names of the sizes that the inputs leave open."""

@@ -246,6 +246,9 @@ def ceil_div(a: Dim, n: Dim) -> Dim:
 
 def total(dims: Iterable[Dim]) -> Dim:
     """The sum, in time linear in the number of terms (a chain of `+` copies the partial sums)."""
+    dims = [*dims]
+    if len(dims) == 1:
+        return dims[0]
     terms: dict[Monomial, int] = {}
     constant = 0
     for dim in dims:
