@@ -12,6 +12,7 @@ from pathlib import Path
 from ..compiler.files import atomic_write
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
+from ..dsl.garbage import uncollected
 from .build import diagram_of
 from .diagram import Diagram
 from .page import page
@@ -55,6 +56,7 @@ class Picture:
         return f"<Picture of {d.name}: {len(d.boxes)} boxes, depth {d.depth} of {d.deepest}, {self.format}>"
 
 
+@uncollected()
 def draw(
     graph: Graph,
     format: str = "svg",
