@@ -43,6 +43,8 @@ def bind(
     A variant of an arch takes unknown ones too: they are meant for the arch that it is a variant of. Where that does
     not know them either, the Fault speaks of the variant that was `asked` for.
     """
+    if not positional and not keywords:
+        return {}
     names = {p.name: None for p in definition.parameters}
     if len(positional) > len(names):
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"

@@ -91,7 +91,7 @@ class Size:
 
     def atoms(self) -> Iterable[Atom]:
         """The atoms of the polynomial itself, repeated where terms share them."""
-        return (atom for monomial in self.terms for atom in monomial)
+        return [atom for monomial in self.terms for atom in monomial]
 
     @property
     def interval(self) -> Interval:
@@ -335,17 +335,15 @@ def _accumulate(terms: dict[Monomial, int], more: Mapping[Monomial, int], factor
 def postorder(root: Size) -> list[Atom]:
     """The atoms anywhere in a size, once each, inner ones first."""
     done: dict[Atom, None] = {}
+    opened: set[Atom] = set()
     stack = list(root.atoms())
     while stack:
         atom = stack[-1]
-        if atom in done:
-            stack.pop()
-            continue
-        waiting = [a for d in atom.operands if isinstance(d, Size) for a in d.atoms() if a not in done]
-        if waiting:
-            stack += waiting
-        else:
+        if atom in opened:
             done[stack.pop()] = None
+            continue
+        opened.add(atom)
+        stack += [a for d in atom.operands if isinstance(d, Size) for m in d.terms for a in m if a not in done]
     return list(done)
 
 
