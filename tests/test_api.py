@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
@@ -241,3 +242,17 @@ def test_claims_wait_for_a_file_that_parses() -> None:
     text = "block b(c) {\n  body = conv(c, 3) -> relu\n  output in -> body + id\n}\n"
     text += "arch A { input x: [N, 3, 8, 8]  output x -> b(4)  expect params == 1_234 }"
     assert {d.code for d in archc.check(text=text)} == {"E0109"}
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(collecting: bool) -> None:
+    (gc.enable if collecting else gc.disable)()
+    try:
+        net = archc.load("resnet18")
+        net.stats()
+        net.draw(format="html")
+        with pytest.raises(archc.ArchError):
+            net.draw(theme="none")
+        assert archc.check(text="arch A { output x }") and gc.isenabled() is collecting
+    finally:
+        gc.enable()
