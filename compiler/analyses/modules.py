@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import networkx
 
-from ..ir.graph import Graph, Node, reached
+from ..ir.graph import Graph, Node
+from ..ir.reached import reached
 from ..ops.activation import Activation
 
 Term = tuple[int, int]

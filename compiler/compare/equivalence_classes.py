@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from ..ir.graph import Graph, Value, concrete, reached
+from ..ir.graph import Graph, Value, concrete
+from ..ir.reached import reached
 from ..ops.core import Extern
 from .equivalence import wanted
 from .equivalence_fields import Sides

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..analyses.dependence import Dependence, Key, Seen, Unknown, Walk
-from ..ir.graph import Graph, Value, reached
+from ..ir.graph import Graph, Value
+from ..ir.reached import reached
 from .equivalence import renaming, wanted
 from .places import bits
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import prod
 
-from ..ir.graph import Graph, Node, Value, reached
+from ..ir.graph import Graph, Node, Value
 from ..ir.op import Weight
+from ..ir.reached import reached
 from ..ops.activation import LeakyReLU, ReLU
 from ..ops.conv import Convolution
 from ..ops.dropout import ChannelDropout, Dropout

@@ -7,10 +7,10 @@ would spend most of its time importing networkx; `interchange` gives that form, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...dsl.source import Span
 from .requirements import Requirements
@@ -376,21 +376,6 @@ class Graph:
             if not needed[node.index] and any(source in found for source, _ in node.inputs):
                 found.add(node.index)
         return frozenset(found)
-
-
-T = TypeVar("T", bound=Hashable)
-
-
-def reached(starts: Iterable[T], following: Callable[[T], Iterable[T]]) -> Iterator[T]:
-    """These and all that follows from them, each once, depth first."""
-    stack = list(dict.fromkeys(starts))
-    seen = set(stack)
-    while stack:
-        yield (item := stack.pop())
-        for other in following(item):
-            if other not in seen:
-                seen.add(other)
-                stack.append(other)
 
 
 def is_under(path: str, scope: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..ir.graph import Graph, Node, Value, concrete, reached
+from ..ir.graph import Graph, Node, Value, concrete
+from ..ir.reached import reached
 from ..ir.types import TensorType
 from ..ir.words import say
 from ..ops.linear import Linear

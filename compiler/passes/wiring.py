@@ -9,8 +9,9 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 
-from ..ir.graph import Graph, GraphOutput, Node, Value, concrete, reached
+from ..ir.graph import Graph, GraphOutput, Node, Value, concrete
 from ..ir.op import Op
+from ..ir.reached import reached
 from ..ops.core import Affine
 from ..ops.merge import Add
 from ..ops.stochastic import DropMean
