@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import check
 import compile
 import draw
@@ -16,13 +14,6 @@ import startup
 from timing import Comparison, shown
 
 from archc.compiler.interchange.to_networkx import to_networkx
-
-
-@pytest.fixture(scope="module", autouse=True)
-def what_is_imported_stays() -> None:
-    """Measurements begin with a collection of garbage, which would look through all that other tests have imported."""
-    gc.collect()
-    gc.freeze()
 
 
 def test_startup() -> None:

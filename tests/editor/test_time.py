@@ -19,7 +19,7 @@ with suppress(ImportError):  # Windows has none
     import resource
 
 ZOO = {path.stem: path for path in SHIPPED if path.parent.name == "zoo"}
-LARGE = ("maxvit", "multi_resnet", "polynet", "swin")
+LARGE = ("maxvit", "polynet")
 PROMISED = 0.15
 """Seconds. A busy machine has ten times as many for the largest specs; `pytest -m slow` holds all to the promise."""
 

@@ -18,8 +18,8 @@ import torch
 ROOT = Path(__file__).parents[2]
 STUDIES = ROOT / "studies"
 RESULTS = ROOT / "docs" / "images" / "studies"
-LONG = ("deletion", "transformer")
-NAMES = ["depth", "path_lengths", "reordering", *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)]
+LONG = ("deletion", "depth", "transformer")
+NAMES = ["path_lengths", "reordering", *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)]
 
 
 @pytest.fixture(autouse=True)

@@ -175,7 +175,7 @@ def cifar(shortcut: str) -> Architecture:
         ("resnet18", "plain18"),
         ("resnet34", "plain34"),
         ("resnetv2_50", "wide_resnet50_2"),
-        ("preresnet110_cifar", "resnet1001_cifar"),
+        pytest.param("preresnet110_cifar", "resnet1001_cifar", marks=pytest.mark.slow),
         ("A", "none"),
         ("B", "none"),
     ],
