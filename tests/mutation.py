@@ -236,7 +236,7 @@ class Copy:
     """A copy of the checkout in which one file at a time is changed, and its tests run."""
 
     def __init__(self, folder: Path):
-        self.root = (folder / "checkout").resolve()
+        self.root = (folder / "changed").resolve()
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True
         )
@@ -259,7 +259,8 @@ class Copy:
     def recorded(self, tests: Sequence[str], paths: Sequence[str]) -> Runs:
         """What these tests run of the files. Those that fail are left out."""
         told = self.root / "runs.json"
-        self._run(partial(self._record, tests, paths, told), None)
+        if self._run(partial(self._record, tests, paths, told), None):
+            raise RuntimeError(self.log.read_text(encoding="utf-8", errors="replace")[-2000:])
         found = json.loads(told.read_text(encoding="utf-8"))
         lines = {path: {int(line): run for line, run in of.items()} for path, of in found["lines"].items()}
         return Runs(lines, found["seconds"])
@@ -335,7 +336,7 @@ class Copy:
 
 
 def _pytest(arguments: Sequence[str], plugins: Sequence[Any]) -> int:
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--tb=no", "--continue-on-collection-errors"]
     return int(pytest.main([*options, *arguments], plugins=[*plugins]))
 
 
