@@ -60,7 +60,8 @@ def report(before: Architecture, after: Architecture, format: str) -> None:
 
 def say_notes(after: Architecture) -> None:
     for name, value in after.notes.items():
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        shown = f"{value:.4g}" if isinstance(value, float) else text
         say(f"{NOTES.get(name, name)}: {shown}")
 
 

@@ -72,6 +72,39 @@ def test_what_starts_anew_is_told() -> None:
         net.rewrite("convolutionalize").module(weights=net.module())
 
 
+PYRAMID = """arch Pyramid {
+  input image: [N, 3, 16 * h, 16 * w] = [1, 3, 64, 64]
+  c1 = image -> stem: [conv(8, 3, 2), relu]
+  c2 = c1 -> stage: [conv(8, 3, 2), relu]
+  shared cls = [conv(8, 3), relu, conv(9, 3)]
+  shared box = [conv(8, 3), relu, conv(4, 3)]
+  output p1 = (c1 -> cls, c1 -> box)
+  output p2 = (c2 -> cls, c2 -> box)
+}"""
+
+
+def channels(net: archc.Architecture) -> list[list[int]]:
+    outputs = net.module().eval()(torch.rand(1, 3, 32, 32)).values()
+    return [[tensor.shape[1] for tensor in output] for output in outputs]
+
+
+def test_which_heads_changed_is_told() -> None:
+    """Of a detector, whose outputs are classes and boxes, and where `modules` chooses."""
+    net = archc.loads(PYRAMID)
+    other, boxes = net.rewrite("change_classes", classes=5), net.rewrite("change_classes", classes=5, modules="box.2")
+    assert channels(other) == [[5, 4], [5, 4]] and other.notes["heads"] == ["cls.2"]
+    assert channels(boxes) == [[9, 5], [9, 5]] and boxes.notes["heads"] == ["box.2"]
+    both = net.rewrite("change_classes", classes=5, modules=["box.2", "cls.2"])
+    assert channels(both) == [[5, 5], [5, 5]] and both.notes["heads"] == ["cls.2", "box.2"]
+    loaded = boxes.module(weights=net.module())
+    assert loaded.get_parameter("cls.2.weight").shape[0] == 9
+    for wrong, code in (("stem.1", "E0457"), ("stem", "E0443"), ("stem.0", "E0457"), ("nowhere", "E0443")):
+        with pytest.raises(archc.ArchError, match=code):
+            net.rewrite("change_classes", classes=5, modules=wrong)
+    with pytest.raises(archc.ArchError, match=r"E0440.*gives 4 classes already"):
+        net.rewrite("change_classes", classes=4, modules="box.2")
+
+
 def test_a_head_that_is_rewritten_further() -> None:
     net = archc.load("resnet18")
     maps = net.rewrite("change_classes", classes=10).rewrite("convolutionalize").rewrite("fold_batch_norm")
