@@ -62,7 +62,7 @@ def found(
         hint = "`extern` in a spec declares such layers"
         raise refused("E1202", f"layers of the host are made of PyTorch modules, and {os.fspath(spec)} is a spec", hint)
     if input is not None:
-        hint = "`--size` gives open sizes values, and the `input` statement of a spec says its shapes"
+        hint = "the `input` statement says its shapes, and the option `--size`, in Python keywords, open sizes"
         raise refused("E1202", f"a shape is said for a PyTorch module, and {os.fspath(spec)} is a spec", hint)
     return opened(locate(spec, name), parameters, failing)
 
@@ -75,7 +75,7 @@ def _of_network(network: Network, arguments: dict[str, Any], input: Any, extern:
         from .compiler.read.files import read_file
 
         if arguments:
-            raise refused("E1202", f"{network.where} takes no arguments: it holds one network", "leave `--set` out")
+            raise refused("E1202", f"{network.where} takes no arguments: it holds one network", "leave them out")
         return _read(*read_file(network.where, network.name or None, input))
     from .compiler.read.sources import inputs_of, made
 

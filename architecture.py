@@ -295,13 +295,17 @@ class Architecture:
         dtype: torch.dtype | str | None = None,
         seed: int | None = None,
         externs: Mapping[str, Callable[..., Any]] | None = None,
+        fresh: Sequence[str] = (),
+        leave_out: Sequence[str] = (),
     ) -> torch.fx.GraphModule:
         """Builds the torch module, in training mode: freshly initialised, or with `weights`.
 
         These are a file, a state dict or a module. Names and shapes must agree with the spec, or with that of an
         architecture which it was rewritten from: what is gone is left out, and what a rewrite starts anew stays new.
-        With a `seed` the initial weights are the same everywhere; without one they come from torch's global generator.
-        `dtype` is one of torch's floating types, or its name; it and `device` are torch's defaults where none is given
+        `fresh` are tensors or scopes of the spec that start anew too, as a head of other classes, and `leave_out` are
+        tensors, scopes or patterns of the weights, as `*.total_ops`, which are not taken. With a `seed` the initial
+        weights are the same everywhere; without one they come from torch's global generator. `dtype` is one of torch's
+        floating types, or its name; it and `device` are torch's defaults where none is given
         (`torch.set_default_dtype`, `with torch.device("meta")`). `externs` gives the code of the layers that the spec
         declares `extern`, by name; what was read of a module has that module's. Raises ArchError, for weights E0810 to
         E0815; warns of NaN, and of what starts anew.
@@ -309,7 +313,7 @@ class Architecture:
         from .compiler.emit.fx import to_graph_module, with_defaults
         from .compiler.emit.weights import load_weights
 
-        checkpoint = None if weights is None else self._read(weights)
+        checkpoint = None if weights is None else self._read(weights, fresh, leave_out)
         device, dtype = with_defaults(device, dtype)
         module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=self._code(externs))
         if checkpoint is not None:
@@ -324,19 +328,22 @@ class Architecture:
         dtype: torch.dtype | str | None = None,
         engine: str = "kernels",
         externs: Mapping[str, Callable[..., Any]] | None = None,
+        fresh: Sequence[str] = (),
+        leave_out: Sequence[str] = (),
     ) -> Optimized:
         """The network for inference, as fast as this machine allows: `net.optimized("net.pth")`.
 
-        `weights` are a file, a state dict or a module; without them they are new. It is exact up to rounding: what a
-        rewrite or a kernel cannot do runs as in `module()`, and `report` of the result says what and why. `engine` is
-        "kernels", oneDNN's fused operators with packed weights, ready at once, or "inductor", torch.compile with frozen
-        weights, which compiles at the first call. `dtype` is a floating type, in which weights and maps are held.
+        `weights` are a file, a state dict or a module, with `fresh` and `leave_out` as in `module`; without them they
+        are new. It is exact up to rounding: what a rewrite or a kernel cannot do runs as in `module()`, and `report` of
+        the result says what and why. `engine` is "kernels", oneDNN's fused operators with packed weights, ready at
+        once, or "inductor", torch.compile with frozen weights, which compiles at the first call. `dtype` is a floating
+        type, in which weights and maps are held.
         Weights are packed for the usual sizes of the inputs, and for others when they come again. Raises ArchError;
         warns of NaN, and of what starts anew.
         """
         from .compiler.emit.inference import optimized
 
-        checkpoint = None if weights is None else self._read(weights)
+        checkpoint = None if weights is None else self._read(weights, fresh, leave_out)
         return optimized(self.ir, checkpoint, device=device, dtype=dtype, engine=engine, externs=self._code(externs))
 
     def _code(self, externs: Any) -> Any:
@@ -345,7 +352,12 @@ class Architecture:
             return {**self._externs, **externs}
         return self._externs if externs is None else externs
 
-    def _read(self, weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module) -> Checkpoint:
+    def _read(
+        self,
+        weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module,
+        fresh: Sequence[str],
+        leave_out: Sequence[str],
+    ) -> Checkpoint:
         """The weights that one of its methods was given; warns at its call where they are NaN or infinite, or are not
         taken, as those of a head that a rewrite replaced."""
         from .compiler.emit.carry import carried
@@ -353,7 +365,10 @@ class Architecture:
         from .compiler.ir.words import few
 
         need_weights(weights)
-        checkpoint = read(weights, self.ir.tensor_shapes())
+        for name, names in (("fresh", fresh), ("leave_out", leave_out)):
+            need(name, names, str, each=True)
+        out, anew = ([names] if isinstance(names, str) else names for names in (leave_out, fresh))
+        checkpoint = read(weights, self.ir.tensor_shapes(), out, anew)
         for said in not_finite(checkpoint):
             warnings.warn(said.message, RuntimeWarning, stacklevel=3)
         if any(step.fresh for step in self.ir.weight_maps):

@@ -86,6 +86,8 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "module device": lambda v: NET.module(device=v),
     "module dtype": lambda v: NET.module(dtype=v),
     "module seed": lambda v: NET.module(seed=v),
+    "module fresh": lambda v: NET.module(weights={}, fresh=v),
+    "module leave_out": lambda v: NET.module(weights={}, leave_out=v),
     "module externs": lambda v: NET.module(externs=v),
     "optimized weights": lambda v: NET.optimized(v),
     "optimized device": lambda v: NET.optimized(device=v),

@@ -101,7 +101,7 @@ def plan(graph: Graph, machine: Machine, training: Training, sizes: Mapping[str,
     found.sort(key=lambda way: (way.memory > machine.memory, way.seconds))
     if not found:
         message = f"a batch of {training.batch} cannot be shared out among {machine.devices} devices"
-        hint = "the batch is how many images a step has on all devices together: `--batch`, in Python `batch = ..`"
+        hint = "the batch is how many images a step has on all devices together: `--batch`, in Python `batch`"
         raise refused("E1304", message, hint)
     if found[0].memory > machine.memory:
         raise planner.too_small(found)
@@ -310,7 +310,9 @@ class _Planner:
             f"that would do is {size_text(needed[id(best)])}, {best.called}; most of it is {KINDS[most]}"
         )
         mib = ceil(needed[id(best)] / 2**20)
-        return refused("E1302", message, f"`--memory {mib}MiB`, more `--devices`, {HINTS[most]}")
+        return refused(
+            "E1302", message, f"`--memory {mib}MiB`, more `--devices`, {HINTS[most]}; in Python these are arguments"
+        )
 
     def _least(self, way: Way) -> int:
         """The fewest bytes within which this way fits, with other cuts where these may move."""

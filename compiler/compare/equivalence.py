@@ -230,7 +230,11 @@ class _Comparison:
                     if isinstance(dim, Size) and dim.name is not None and isinstance(fixed, int):
                         sizes[dim.name] = fixed
         asked = ",".join(f"{name}={size}" for name, size in sizes.items())
-        return f"; `--size {asked}` compares them there" if sizes and not self.sizes else ""
+        return (
+            f"; `--size {asked}` compares them there, in Python `a.equivalent(b, {asked})`"
+            if sizes and not self.sizes
+            else ""
+        )
 
     def _alike(self, a: TensorType, b: TensorType) -> bool:
         if a.rank != b.rank or a.dtype != b.dtype:

@@ -67,7 +67,8 @@ def read(
     _covered([*held, *map(str, left_out), *(str(key).removeprefix(scope) for key in left_out)], leave_out, name)
     foreign = [key for key, whole in held.items() if not isinstance(found[whole], Tensor) or type(whole) is not str]
     if foreign:
-        hint = f"leave out what is no weight: `--leave-out {foreign[0][:60]}`"
+        first = foreign[0][:60]
+        hint = f'leave out what is no weight: `--leave-out {first}`, in Python `leave_out=["{first}"]`'
         shown = ", ".join(f"`{key[:60]}`" for key in foreign[:5])
         raise unreadable(name, f"it holds things that are no tensors: {shown}", hint)
     return Checkpoint({key: found[whole] for key, whole in held.items()}, tuple(map(str, left_out)), anew, scope)

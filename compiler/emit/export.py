@@ -298,7 +298,7 @@ def refusals(what: str) -> Iterator[None]:
         cause: BaseException = error
         while cause.__cause__ is not None and not isinstance(cause.__cause__, ArchError):
             cause = cause.__cause__  # what is around it says how exporters are debugged
-        hint = "`--emit py` writes the same network as Python source"
+        hint = "`--emit py`, `source()` in Python, writes the same network as Python source"
         raise ArchError([Diagnostic("E0821", f"{what} refuses the module: {quoted(cause)}", hints=(hint,))]) from error
 
 

@@ -286,8 +286,9 @@ def _refusal(
     return Diagnostic("E0818", message, hints=(_example(found.unclear[0], renamed), _HINT))
 
 
-_HINT = "name what is known in a JSON file, tensor by tensor, and pass it: `--map FILE`; the rest is found"
-_ALL = "name all tensors in a JSON file, and pass it: `--map FILE`"
+_PASS = "pass it: `--map FILE`, in Python `map_weights(weights, FILE)`"
+_HINT = f"name what is known in a JSON file, tensor by tensor, and {_PASS}; the rest is found"
+_ALL = f"name all tensors in a JSON file, and {_PASS}"
 
 
 def _example(entry: Unclear, renamed: Mapping[str, str]) -> str:

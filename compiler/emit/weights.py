@@ -7,13 +7,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from ...dsl.diagnostics import ArchError, Diagnostic, Label
+from ...dsl.diagnostics import ArchError, Diagnostic, Fault, Label
 from ..compare.checkpoint_names import COUNTER
 from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.words import few, nearest
+from ..passes.classes import ChangeClasses
 from .carry import carried
 from .checkpoint import LISTED, Source, listing, read
 from .checkpoint_file import read_file
@@ -91,7 +93,7 @@ def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Dia
     sides = (("it has", state, own), ("the module has", own, state))
     lines = [f"{whose} {few([_cut(k) for k in keys if k not in others], _SHOWN)}" for whose, keys, others in sides]
     message = f"this is a checkpoint of another network: {counts}{listing(lines)}"
-    hint = "`--map auto` (`map_weights` in Python) maps one that has other names; else load one saved from this network"
+    hint = "`--map auto`, `map_weights` in Python, maps one that has other names; else load one saved from this network"
     return [Diagnostic("E0815", message, hints=(hint,))]
 
 
@@ -116,7 +118,7 @@ def _names(
     if missing:
         lines = [f"{name} {list(own[name].shape)}" for name in missing]
         message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{listing(lines)}"
-        hints = () if unexpected else _option("--fresh", missing, own, "keeps what they start with")
+        hints = () if unexpected else _option("fresh", missing, own, "keeps what they start with")
         problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph), hints=hints))
     if unexpected:
         free = missing or list(own)
@@ -126,14 +128,15 @@ def _names(
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
         lines += unexpected[LISTED:]
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
-        kept = () if missing else _option("--leave-out", unexpected, [*own, *state], "loads all others")
-        hints = kept or ("labels in the spec decide the names; `--map auto` takes others",)
+        kept = () if missing else _option("leave_out", unexpected, [*own, *state], "loads all others")
+        hints = kept or ("labels in the spec decide the names; `--map auto`, `map_weights` in Python, takes others",)
         problems.append(Diagnostic("E0812", message, hints=hints))
     return problems
 
 
 def _option(option: str, names: list[str], others: Collection[str], then: str) -> tuple[str, ...]:
-    """A hint to an option that takes these names: by the outermost scopes that hold nothing else, if they are few."""
+    """A hint to an option, as Python calls it, that takes these names: by the outermost scopes that hold nothing else,
+    if they are few."""
     own, scopes = set(names), {}
     for name in names:
         parts = name.split(".")
@@ -142,8 +145,9 @@ def _option(option: str, names: list[str], others: Collection[str], then: str) -
         scopes[next(alone, name)] = True
         if len(scopes) > _FEW:
             return ()
-    words = " ".join(f"{option} {scope}" for scope in scopes)
-    return (f"`{words}` {then}, if that is meant",)
+    words = " ".join(f"--{option.replace('_', '-')} {scope}" for scope in scopes)
+    listed = ", ".join(f'"{scope}"' for scope in scopes)
+    return (f"`{words}`, in Python `{option}=[{listed}]`, {then}, if that is meant",)
 
 
 def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:
@@ -170,8 +174,25 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
         return []
     verb = "does" if len(names) == 1 else "do"
     message = f"{_count(names, 'tensor')} of the checkpoint {verb} not fit:{listing(lines)}"
-    hints = _option("--fresh", names, own, "keeps what they start with") if shapes else ()
+    hints = ()
+    if shapes:
+        classes = _classes(graph, {name: tuple(state[name].shape) for name in names})
+        hints = (*_option("fresh", names, own, "keeps what they start with"), *classes)
     return [Diagnostic("E0813", message, labels=_labels(names, graph), hints=hints)]
+
+
+def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """A hint to `change_classes`, where it gives these tensors of the module the shapes that the checkpoint has."""
+    if graph is None or not (classes := next(iter(shapes.values()))[:1]):
+        return ()
+    try:
+        changed = dict(ChangeClasses(classes=classes[0]).apply(graph).tensor_shapes())
+    except (Fault, ValidationError):
+        return ()
+    own = dict(graph.tensor_shapes())
+    if {name: shape for name, shape in changed.items() if shape != own[name]} != shapes:
+        return ()
+    return (f"the rewrite `change_classes` with `classes={classes[0]}` gives it the checkpoint's classes",)
 
 
 def _overflows(given: Tensor, dtype: torch.dtype) -> bool:

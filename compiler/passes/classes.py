@@ -17,7 +17,10 @@ from .base import Rewrite, mapped, refusal
 from .replay import Replay
 from .uses import Uses, layer_at
 
-_HINT = "where the spec has a parameter for the number of classes, set that: `archc stats NAME --set classes=10`"
+_HINT = (
+    "where the spec has a parameter for the number of classes, set that: `--set classes=10`, "
+    "in Python `archc.load(SPEC, classes=10)`"
+)
 
 
 class ChangeClasses(Rewrite):

@@ -58,7 +58,11 @@ def _user_code(called: str) -> Iterator[None]:
         own = last.filename != __file__ and "importlib" not in last.filename
         place = f" ({last.filename}:{last.lineno})" if own else ""
         reason = quoted(error)
-        hint = "`--set name=value` gives it arguments" if isinstance(error, TypeError) else ""
+        hint = (
+            "`--set name=value`, in Python `archc.load(NETWORK, name=value)`, gives it arguments"
+            if isinstance(error, TypeError)
+            else ""
+        )
         message = f"`{called}` cannot be made: {type(error).__name__}: {reason}{place}"
         raise refused("E1201", message, *filter(None, [hint])) from None
     finally:
@@ -130,7 +134,7 @@ def _input(said: Any) -> Tensor:
     whole = isinstance(sizes, list | tuple) and all(isinstance(n, int) and n is not True and n > 0 for n in sizes)
     if not sizes or not whole or dtype not in DTYPES:
         message = f"{said!r:.60} is no input: it is sizes, and before them `int` or `bool` for such numbers"
-        hint = "`--input 1,3,224,224`, or `--input int:1,128` for the numbers of tokens"
+        hint = '`--input 1,3,224,224`, or `--input int:1,128` for the numbers of tokens; in Python `input="int:1,128"`'
         if isinstance(said, list | tuple) and all(isinstance(item, list | tuple | Tensor) for item in said):
             hint = "several inputs are arguments of their own: `from_torch(module, (1, 3, 224, 224), (1, 10))`"
         raise refused("E1202", message, hint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,43 @@ def test_a_head_of_other_classes_starts_anew_where_that_is_said(lacking: bool):
         n: t for n, t in NET.module(seed=3).state_dict().items() if n.startswith("fc.")
     }
     assert same(module.state_dict(), wanted) and found.fresh == {"fc.weight", "fc.bias"}
+
+
+def told(call: Callable[[], Any]) -> str:
+    with pytest.raises(ArchError) as error:
+        call()
+    return "\n".join(hint for d in error.value.diagnostics for hint in d.hints)
+
+
+@pytest.mark.parametrize("load", ["module", "optimized"])
+def test_hints_work_in_python(load: str):
+    """What a hint says of Python is an argument of the method that refused, and then the weights load."""
+    net_load = getattr(NET, load)
+    seven = state() | {"fc.weight": torch.zeros(7, 8), "fc.bias": torch.zeros(7)}
+    lacking = {n: t for n, t in state().items() if not n.startswith("fc.")}
+    for weights in (seven, lacking, state() | EXTRA, {**state(), "epoch": 3}):
+        hint = told(lambda weights=weights: net_load(weights=weights))
+        (name, listed) = re.findall(r"in Python `(\w+)=(\[.*?\])`", hint)[0]
+        net_load(weights=weights, **{name: json.loads(listed)})
+    found = NET.module(weights=seven, fresh="fc", seed=3).state_dict()
+    started = NET.module(seed=3).state_dict()
+    assert torch.equal(found["fc.weight"], started["fc.weight"])
+    assert same({n: t for n, t in found.items() if "fc" not in n}, {n: t for n, t in seven.items() if "fc" not in n})
+
+
+def test_a_checkpoint_of_other_classes_names_the_rewrite():
+    """Where that rewrite gives the network all of the checkpoint's shapes, and nowhere else."""
+    seven = state() | {"fc.weight": torch.ones(7, 8), "fc.bias": torch.ones(7)}
+    (classes,) = re.findall(r"`change_classes` with `classes=(\d+)`", told(lambda: NET.module(weights=seven)))
+    module = NET.rewrite("change_classes", classes=int(classes)).module(weights=seven)
+    assert same(module.state_dict(), seven)
+    for other in (
+        seven | {"fc.bias": torch.ones(9)},
+        seven | {"fc.weight": torch.ones(7, 9)},
+        state() | {"c1.weight": torch.ones(9, 3, 3, 3)},
+        state() | {"fc.weight": torch.tensor(1.0)},
+    ):
+        assert "change_classes" not in told(lambda other=other: NET.module(weights=other))
 
 
 def test_a_head_starts_anew_under_other_names():
