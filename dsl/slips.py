@@ -107,6 +107,7 @@ _TARGETS = re.compile(r"[(\[](?P<names>[\w\s,*]+?),?\s*[)\]]\s*=(?!=)")
 _INSIDE = re.compile(r"(?:->|[\[(,])\s*\Z")
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)")
 _GROWS = re.compile(r"\s*\.\s*(?P<how>append|extend|add)\s*\(")
+_NUMBER_ARGUMENT = re.compile(r"(?:\A|,)\s*(?P<number>(?:[A-Za-z_]\w*\s*=\s*)?-?\d[\w.]*)\s*->")
 
 
 def quoted_label(name: str) -> tuple[str, str]:
@@ -342,3 +343,16 @@ def colon(place: Place, token: Token) -> Diagnostic | None:
         return place.said_of("E0120", "no body begins with `:`", token, hint)
     hint = "a label stands before what it names: `conv1: conv(64, 3)`"
     return place.said_of("E0101", "this `:` labels nothing", token, hint)
+
+
+def after_number(place: Place, opener: Token, end: int) -> tuple[str, ...]:
+    """A hint where to close the arguments of a call, if a number with an arrow is one of them: `conv(16, 3 -> bn`."""
+    inside = place.text[opener.end_pos : end]
+    if opener.type != "LPAR" or not re.search(r"\w\Z", place.text[: opener.start_pos]):
+        return ()
+    for match in _NUMBER_ARGUMENT.finditer(inside):
+        before = inside[: match.start()]
+        if all(before.count(a) == before.count(b) for a, b in ("()", "[]", "{}")):
+            written = clip(" ".join(match["number"].split()))
+            return (f"write `)` behind `{written}`: a number cannot begin a chain",)
+    return ()

@@ -77,9 +77,11 @@ def _at_end(place: Place, token: Token) -> Diagnostic:
         line_end = place.text.find("\n", place.margin)
         line = place.margin, line_end if line_end >= 0 else len(place.text)
         message = f"a declaration begins here before `{close}` closes what is open"
-        return place.says("E0102", message, line, f"write `{close}` before this line", labels=(label,))
+        hints = slips.after_number(place, opener, place.margin) or (f"write `{close}` before this line",)
+        return place.says("E0102", message, line, *hints, labels=(label,))
     message = f"the file ends before a `{close}` closes the `{sign}`"
-    return place.says("E0102", message, (end, end), f"write `{close}` where it ends", labels=(label,))
+    hints = slips.after_number(place, opener, end) or (f"write `{close}` where it ends",)
+    return place.says("E0102", message, (end, end), *hints, labels=(label,))
 
 
 def _closing(place: Place, token: Token) -> Diagnostic | None:
@@ -94,7 +96,9 @@ def _closing(place: Place, token: Token) -> Diagnostic | None:
         close = SIGNS[OPENERS[opener.type]]
         label = Label(place.span(opener), f"this `{opener.value}` is still open")
         message = f"this `{token.value}` closes a `{opener.value}`, whose partner is `{close}`"
-        return place.says("E0103", message, token, f"write `{close}` here or before", labels=(label,))
+        latest = f"write `{close}` where what the `{opener.value}` holds ends, here at the latest"
+        hints = slips.after_number(place, opener, token.start_pos) or (latest,)
+        return place.says("E0103", message, token, *hints, labels=(label,))
     if "THEN" in place.expected or "ELSE" in place.expected:
         return None
     if place.kind_before == "LPAR" and opener.type == "LPAR":
@@ -141,8 +145,9 @@ def _unclosed(place: Place, token: Token) -> Diagnostic | None:
     close = SIGNS[OPENERS[opener.type]]
     label = Label(place.span(opener), f"this `{opener.value}` is still open")
     message = f"`{clip(token.value)}` begins something new before `{close}` closes the `{opener.value}`"
-    hint = f"write `{close}` before it, or `,` or `->` if it belongs inside"
-    return place.says("E0102", message, token, hint, labels=(label,))
+    hints = slips.after_number(place, opener, token.start_pos)
+    hints = hints or (f"write `{close}` before it, or `,` or `->` if it belongs inside",)
+    return place.says("E0102", message, token, *hints, labels=(label,))
 
 
 def _missing_value(place: Place, token: Token) -> Diagnostic | None:

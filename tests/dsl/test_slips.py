@@ -36,6 +36,32 @@ def test_an_unclosed_bracket_is_one_error(text: str, code: str, at: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "code", "number"),
+    [
+        (ARCH % "output x -> conv(16, 3 -> bn -> relu", "E0103", "3"),
+        (BLOCK % "y = in -> [conv(16, stride = 2 -> bn, relu]", "E0103", "stride = 2"),
+        (BLOCK % "y = in -> f2(1_6 -> f(c, (3)) -> bn\n  z = y", "E0102", "1_6"),
+        ("block b(c) = conv(c * 2, 3 -> bn\nblock fine(c) = relu", "E0102", "3"),
+        ("block b(c) = conv(f(3), -1 -> relu", "E0102", "-1"),
+    ],
+)
+def test_a_call_is_closed_behind_its_last_number(text: str, code: str, number: str) -> None:
+    """Written where the hint says, the bracket makes the text right."""
+    (error,) = errors(text)
+    (told,) = re.findall(r"write `\)` behind `(.+?)`", " ".join(error.hints))
+    assert (error.code, told) == (code, number)
+    assert codes(text.replace(f"{number} ->", f"{number}) ->", 1)) == []
+
+
+@pytest.mark.parametrize(
+    "text", [BLOCK % "y = in -> conv(c -> bn", BLOCK % "y = in -> [3 -> bn", BLOCK % "y = in -> (3 -> bn"]
+)
+def test_where_a_bracket_is_closed_is_not_guessed(text: str) -> None:
+    (error,) = errors(text)
+    assert "behind" not in " ".join(error.hints)
+
+
+@pytest.mark.parametrize(
     ("text", "readings"),
     [
         (
