@@ -11,6 +11,7 @@ from ..compiler.elaborate.language import global_value
 from ..dsl import ast
 from ..dsl.parse import read
 from ..dsl.source import Source, Span
+from ..dsl.walk import walk
 from ..grammar import words
 from .document import Document
 from .names import Binding, Resolved
@@ -123,6 +124,10 @@ def renamable(document: Document, offset: int) -> Span:
     names = document.names
     known = names is not None and (names.at(offset) is not None or names.keyword_at(offset) is not None)
     if not known:
+        nodes = (node for statement in document.statements for node, _ in walk(statement))
+        if any(isinstance(node, ast.LabelPath) and node.span.holds(word) for node in nodes):
+            why = "with another one, checkpoints of the network no longer load"
+            raise Refused(f"`{word.text}` is a label, which names tensors: {why}")
         raise Refused(f"`{word.text}` is a word of the language, or a name that nothing here gives")
     return word
 
