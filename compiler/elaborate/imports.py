@@ -80,7 +80,8 @@ class Loader:
             message = f"`{name}` cannot be read: {reason(error).lower()}"
             is_text = "{" in name and at is None
             hint = "this is a spec's text: `archc.loads` takes it" if is_text else "a spec is a readable text file"
-            self._report("E0701", message, at, hint)
+            near = _beside(path, path.name) if isinstance(error, FileNotFoundError) and not is_text else []
+            self._report("E0701", message, at, *meant(str(Path(name).with_name(n)) for n in near) or (hint,))
             return None
         source, problems = decode(data, name, path)
         self.diagnostics.extend(problems)
@@ -141,11 +142,11 @@ class Loader:
             hint = "a spec imports files of its own project and the specs that ship with archc"
             self._report("E0702", f'"{use.path}" lies outside the project\'s folder', use.path_span, hint)
         else:
-            near = sorted(p.name for p in importer.parent.glob("*.arch") if p != importer) if importer else []
+            near = _beside(importer, use.path) if importer else []
             hint = "a path is relative to the file that imports, or to the specs that ship with archc"
             whole = f"{use.path}.arch"
             found = any(self.exists(real(place / whole)) for place in (*places, SHIPPED))
-            hints = meant([whole] if found else nearest(use.path, near), use.path) or (hint,)
+            hints = meant([whole] if found else near, use.path) or (hint,)
             self._report("E0701", f'there is no file "{use.path}"', use.path_span, *hints)
         return None
 
@@ -163,6 +164,16 @@ def real(path: Path) -> Path:
         return Path(os.path.realpath(path))
     except ValueError:
         return path
+
+
+def _beside(path: Path, written: str) -> list[str]:
+    """The other specs in the folder of a file whose names are most like what is written. Endings are not compared: they
+    make any two of them alike."""
+    try:
+        stems = sorted(p.stem for p in path.parent.glob("*.arch") if p != path)
+    except (OSError, ValueError):
+        return []
+    return [f"{stem}.arch" for stem in nearest(written.removesuffix(".arch"), stems)]
 
 
 def _shown(path: Path, importer: Path | None, written: str) -> str:

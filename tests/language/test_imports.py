@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from language_files import every_diagnostic
 
+import archc
 from archc.compiler.program import Program
 
 USES = 'use unit from "{}"\narch A {{ input x: [N, 3, 8, 8]   output x -> unit }}\n'
@@ -76,6 +78,19 @@ def test_what_cannot_be_read(project: Path) -> None:
     assert codes(project / "missing.arch") == ["E0701"]
     (project / "bytes.arch").write_bytes(b"\xff\xfe block")
     assert codes(spec(project / "main.arch", "bytes.arch")) == ["E0905"]
+
+
+def test_a_file_that_is_not_there_is_like_another(project: Path) -> None:
+    """By their names alone, which all end in `.arch`; of a file to check as of one that is imported."""
+    for name in ("unet.arch", "three.arch", "two.arch"):
+        (project / name).write_text("block unit(c) = conv(c, 3)\n")
+    for path, wanted in (("unett.arch", {"unet"}), ("thre.arch", {"three"}), ("four.arch", set()), ("xyz", set())):
+        for found in (archc.check(spec(project / "main.arch", path)), archc.check(project / path)):
+            hints = " ".join(found[0].hints)
+            offered = {stem for stem in ("unet", "three", "two", "main") if f"{stem}.arch`" in hints}
+            assert (found[0].code, offered) == ("E0701", wanted)
+    (hint,) = archc.check(os.path.relpath(project / "unett.arch"))[0].hints
+    assert archc.check(re.findall("`(.+?)`", hint)[0]) == []
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
