@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..grammar import Token
 from . import ast
@@ -49,7 +50,17 @@ class Piece:
 
 
 def pieces_of(text: str, tokens: list[Token], file: ast.File) -> list[Piece]:
-    """The pieces of a file; the last is its end, which holds the comments there."""
+    """The pieces of a file; the last is its end, which holds the comments there. A `,` is none where a bracket closes
+    behind it on the same line, unless it makes a tuple of one item."""
+    lone = {n.span.end - 1 for n, _ in walk(file) if isinstance(n, ast.TupleExpr) and len(n.items) == 1}
+    needless = [
+        token.type == "COMMA"
+        and after.type in _CLOSE
+        and after.start_pos not in lone
+        and not text[token.end_pos : after.start_pos].strip(" \t")
+        for token, after in pairwise(tokens)
+    ]
+    tokens = [token for token, left_out in zip(tokens, [*needless, False], strict=True) if not left_out]
     pieces = [Piece(t.type, _text(t), t.start_pos) for t in tokens]
     _read_gaps(text, tokens, pieces)
     _find_statements(file, pieces)
