@@ -1,4 +1,4 @@
-"""`archc explain`: what a code or a word means, and what a layer, a rewrite or another name of the language does."""
+"""`archc explain`: what a code, a word or an operator means, and what a layer or another name of the language does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CODE = re.compile(r"E0*(\d+)")
 def run_explain(request: Explain) -> int:
     """Prints the explanation of a code or a name, or without one a table of all. For others raises a usage error."""
     from ..compiler.elaborate.language import form_of, known_names
-    from ..dsl.codes import all_codes, all_words
+    from ..dsl.codes import all_codes, all_operators, all_words
     from ..editor.reference import described
 
     name = request.name
@@ -31,7 +31,7 @@ def run_explain(request: Explain) -> int:
     codes, names = all_codes(), list(known_names())
     if name.upper() in codes:
         _say_page(name.upper())
-    elif name in all_words():
+    elif name in all_words() or name in all_operators():
         _say_page(name)
     elif name in names:
         _, entry = described(name)
@@ -47,12 +47,13 @@ def run_explain(request: Explain) -> int:
 def list_explained() -> None:
     """A table for each kind of what can be explained."""
     from ..compiler.elaborate.language import form_of, known_names
-    from ..dsl.codes import all_codes, all_words, explained
+    from ..dsl.codes import all_codes, all_operators, all_words, explained
     from ..editor.reference import described
 
     tables = {
         "code": [[code, explained(code).title] for code in all_codes()],
         "word": [[word, explained(word).title] for word in all_words()],
+        "operator": [[sign, explained(sign).title] for sign in all_operators()],
     }
     for name in known_names():
         kind, entry = described(name)
@@ -93,7 +94,7 @@ def indented(text: str, width: int) -> str:
 
 
 def _say_page(name: str) -> None:
-    """Prints the page of a code or a word."""
+    """Prints the page of a code, a word or an operator."""
     from ..dsl.codes import explained
 
     page = explained(name)

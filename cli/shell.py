@@ -74,7 +74,8 @@ def shell(
 
 Command = tuple[type, str]
 """The arguments of a command as a dataclass, of which each field is an argument or option and the doc string the help;
-and the module beside this one whose `run_NAME` takes them and returns the exit status."""
+and the module beside this one whose `run_NAME` takes them and returns the exit status. `CONTEXT` of the class holds
+settings of how its arguments are read."""
 
 
 def program(commands: Mapping[str, Command]) -> typer.Typer:
@@ -89,7 +90,9 @@ def program(commands: Mapping[str, Command]) -> typer.Typer:
     )
     made.callback()(shell)
     for name, (request, module) in commands.items():
-        made.command(name)(_callback(request, module, f"run_{name}"))
+        made.command(name, context_settings=getattr(request, "CONTEXT", None))(
+            _callback(request, module, f"run_{name}")
+        )
     return made
 
 
@@ -101,7 +104,8 @@ def _callback(request: type, module: str, run: str) -> Callable[..., None]:
         with raised(limits_of(values.pop("limit"))), shown(f"{command}: reading", coloured(sys.stderr)):
             leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))
 
-    fields, types = signature(request), {**get_type_hints(request, include_extras=True), "limit": Raised}
+    hints, fields = get_type_hints(request, include_extras=True), signature(request)
+    types = {**{name: hints[name] for name in fields.parameters}, "limit": Raised}
     call.__doc__ = request.__doc__
     call.__signature__ = fields.replace(  # type: ignore[attr-defined]
         parameters=[field.replace(annotation=types[name]) for name, field in fields.parameters.items()]

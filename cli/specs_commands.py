@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
@@ -101,7 +101,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Explain:
-    """Explain a diagnostic's code, or what a name or a word of the language does.
+    """Explain a diagnostic's code, or what a name, a word or an operator of the language does.
 
     Every error and warning has a code, as in `error[E0401]`. The explanation says what the rule is, and where it helps
     shows a spec that is wrong and the same one put right. Of a layer, a rewrite or an initialiser it says what it does,
@@ -113,14 +113,17 @@ class Explain:
         archc explain conv
         archc explain fold_batch_norm
         archc explain shared
+        archc explain '->'
         archc explain
     """
+
+    CONTEXT: ClassVar[dict[str, bool]] = {"ignore_unknown_options": True}  # `->` is no option
 
     name: Annotated[
         str | None,
         argument(
             "NAME",
-            "A code such as E0401, a layer, a rewrite, an initialiser, a function or a word; without it, all of them.",
+            "A code as E0401, a layer, a rewrite, an initialiser, a function, a word or an operator; without it, all.",
             complete_explained,
         ),
     ] = None

@@ -1,6 +1,6 @@
 """Every code of a diagnostic: E01 syntax, E02 names, E03 values and calls, E04 shapes and rewrites, E05 labels and
 sharing, E06 claims, E07 imports, E08 compiling and drawing, E09 limits, E10 the command line, E11
-graphs of networkx, E12 PyTorch modules. And every word of the grammar.
+graphs of networkx, E12 PyTorch modules. And every word and operator of the grammar.
 
 Each is explained by a page of `explanations`, and by nothing else: `# CODE: title` or `# word, word: title`, paragraphs
 and an example, or for a code what is wrong and what is right, each in a fence.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 EXPLANATIONS = Path(__file__).parent / "explanations"
 _PAGE = re.compile(
-    r"# (?P<names>E\d{4}|[a-z, ]+): (?P<title>[^\n]+)\n\n(?P<text>.+?)\n"
+    r"# (?P<names>E\d{4}|[a-z, ]+|[^\w\n:]+): (?P<title>[^\n]+)\n\n(?P<text>.+?)\n"
     r"(?:\n(?:Wrong:\n\n```arch\n(?P<wrong>.*?)\n```\n\nRight:\n\n)?```arch\n(?P<right>.*?)\n```\n)?",
     re.DOTALL,
 )
@@ -23,7 +23,8 @@ _PAGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a code or a word means: a short title, paragraphs that teach, and examples, None where there is none."""
+    """What a code, a word or an operator means: a short title, paragraphs that teach, and examples, None where there is
+    none."""
 
     title: str
     paragraphs: tuple[str, ...]
@@ -39,18 +40,28 @@ def all_codes() -> list[str]:
 @cache
 def all_words() -> dict[str, str]:
     """The words of the grammar, each with the name of its page."""
-    pages = sorted(EXPLANATIONS.glob("words/*.md"))
+    return _named("words")
+
+
+@cache
+def all_operators() -> dict[str, str]:
+    """The operators of the grammar, each with the name of its page."""
+    return _named("operators")
+
+
+def _named(kind: str) -> dict[str, str]:
+    pages = sorted(EXPLANATIONS.glob(f"{kind}/*.md"))
     return {
-        word: f"words/{page.stem}"
+        name: f"{kind}/{page.stem}"
         for page in pages
-        for word in re.findall(r"[a-z]+", page.read_text(encoding="utf-8").partition(":")[0])
+        for name in page.read_text(encoding="utf-8").partition(":")[0].removeprefix("# ").split(", ")
     }
 
 
 def explained(name: str) -> Page:
-    """What the page of a code or a word says. Raises `FileNotFoundError` where there is none, `ValueError` for another
-    form."""
-    path = EXPLANATIONS / f"{all_words().get(name, name)}.md"
+    """What the page of a code, a word or an operator says. Raises `FileNotFoundError` where there is none, `ValueError`
+    for another form."""
+    path = EXPLANATIONS / f"{(all_words() | all_operators()).get(name, name)}.md"
     page = _PAGE.fullmatch(path.read_text(encoding="utf-8"))
     if page is None:
         raise ValueError(f"the page of {name} has another form")

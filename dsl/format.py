@@ -1,8 +1,8 @@
 """One layout for every file.
 
 Words and comments stay as they are; spaces and indentation are the formatter's, and a `,` before a bracket that closes
-on the same line is left out. An author's line breaks stay where
-they were made, lines longer than the limit are broken, and at most one blank line separates statements.
+on the same line is left out. An author's line breaks stay where they were made, lines longer than the limit are broken,
+and at most one blank line separates statements.
 """
 
 from __future__ import annotations

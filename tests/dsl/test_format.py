@@ -48,9 +48,7 @@ def test_spaces() -> None:
 def test_a_last_comma_stays_where_a_line_follows() -> None:
     """On one line it goes, unless it makes a tuple of one item."""
     text = "block b(c,)(x, ) {\n a, *r = [c,1, ]\n d = (c, )\n e = (c,1,)\n output conv(c,1, )(x,)\n}\n"
-    assert fmt(text) == (
-        "block b(c)(x) {\n  a, *r = [c, 1]\n  d = (c,)\n  e = (c, 1)\n  output conv(c, 1)(x)\n}\n"
-    )
+    assert fmt(text) == ("block b(c)(x) {\n  a, *r = [c, 1]\n  d = (c,)\n  e = (c, 1)\n  output conv(c, 1)(x)\n}\n")
     text = "f = [\n  relu,\n  bn, # last\n]\ng = [\n  relu,\n  bn,]\n"
     assert fmt(text) == "f = [\n  relu,\n  bn,   # last\n]\ng = [\n  relu,\n  bn]\n"
 
