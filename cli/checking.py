@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api import found as found_by
 from ..api import open_program
-from ..catalog import locate, network_of, spec_files
+from ..catalog import locate, network_of
 from ..compiler.analyses.figures import totals, unstated, without
 from ..compiler.ir.counts import short
 from ..compiler.ir.titles import called
@@ -17,6 +17,7 @@ from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import interface, legal_sizes, plural
 from .options import usage
 from .progress import phase
+from .reporting import specs_under
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ def run_check(request: Check) -> int:
     if folder:
         if name or settings:
             raise refused("E1003", f"{spec} is a folder: NAME and --set belong to one spec")
-        files = spec_files(place.path)
-        if not files:
-            raise refused("E1002", f"there is no .arch file in {spec}")
+        files = specs_under(place.path)
         found = []
         for number, path in enumerate(files, 1):
             phase(f"check: {path}, {number} of {len(files)}")

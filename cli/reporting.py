@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from ..api import open_program
-from ..catalog import defined_names, locate, shipped_files
-from ..dsl.diagnostics import ArchError
-from .terminal import say, say_json, style, table
+from ..catalog import defined_names, locate, shipped_files, spec_files
+from ..dsl.diagnostics import ArchError, refused
+from .terminal import report, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..dsl import ast
     from .specs_commands import List
 
+COLUMNS = ["kind", "name", "parameters", "doc"]
 _SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
 
 
@@ -23,16 +27,51 @@ def run_list(request: List) -> int:
     spec = request.spec
     if spec is None:
         return list_shipped(request.format)
-    program = open_program(locate(spec).path)
-    if program.errors:
-        raise ArchError(program.errors)
-    definitions = program.definitions()
+    path = locate(spec).path
+    if os.path.isdir(path):
+        return list_folder(path, request.format)
+    definitions = definitions_of(path)
     if request.format == "json":
         say_json({"spec": spec, "definitions": [definition_json(d) for d in definitions]})
     else:
-        rows = [[d.kind, d.name, parameters_text(d), summary(d.doc)] for d in definitions]
-        table(["kind", "name", "parameters", "doc"], rows)
+        table(COLUMNS, [row(d) for d in definitions])
     return 0
+
+
+def list_folder(folder: Path, format: str) -> int:
+    """What the specs under a folder define; those that cannot be read are reported, and the others listed."""
+    files, found = specs_under(folder), {}
+    for path in files:
+        try:
+            found[str(path)] = definitions_of(path)
+        except ArchError as error:
+            report(error.diagnostics)
+    if format == "json":
+        listed = [{"spec": path, "definitions": list(map(definition_json, found[path]))} for path in found]
+        say_json({"folder": str(folder), "specs": listed})
+    elif found:
+        table(["file", *COLUMNS], [[path, *row(d)] for path, definitions in found.items() for d in definitions])
+    return int(len(found) < len(files))
+
+
+def specs_under(folder: Path) -> list[Path]:
+    """The specs under a folder. Raises ArchError (E1002) where there are none."""
+    files = spec_files(folder)
+    if not files:
+        raise refused("E1002", f"there is no .arch file in {folder}")
+    return files
+
+
+def definitions_of(path: Path) -> Sequence[ast.Declaration]:
+    """What a spec defines. Raises ArchError where it cannot be read."""
+    program = open_program(path)
+    if program.errors:
+        raise ArchError(program.errors)
+    return program.definitions()
+
+
+def row(definition: ast.Declaration) -> list[str]:
+    return [definition.kind, definition.name, parameters_text(definition), summary(definition.doc)]
 
 
 def list_shipped(format: str) -> int:

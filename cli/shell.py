@@ -33,10 +33,16 @@ class Shell(TyperGroup):
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Usage errors without the name of a library, and without what a terminal would obey."""
+    """Usage errors without the name of a library, without what a terminal would obey, and with options that are written
+    alike: all are alike in the dashes."""
     try:
         yield
     except Exception as error:
+        if offered := getattr(error, "possibilities", None):
+            from ..compiler.ir.words import nearest
+
+            written = str(getattr(error, "option_name", "")).lstrip("-")
+            error.possibilities = [o for o in offered if nearest(written, [o.lstrip("-")])]  # type: ignore[attr-defined]
         message = getattr(error, "message", None)
         if isinstance(message, str):
             from ..dsl.render import escape

@@ -56,7 +56,7 @@ class Check(OfSpec):
 
 @dataclass(frozen=True)
 class List:
-    """Show what a file defines, or what ships with archc.
+    """Show what a file or the files of a folder define, or what ships with archc.
 
     Of a file it shows every architecture, block and function with its parameters and its doc. Of what ships it
     shows the files, and the architectures that each defines.
@@ -71,7 +71,9 @@ class List:
     spec: Annotated[
         str | None,
         argument(
-            "SPEC", "A .arch file or a shipped name; without it, everything that ships with archc.", complete_specs
+            "SPEC",
+            "A .arch file, a folder or a shipped name; without it, everything that ships with archc.",
+            complete_specs,
         ),
     ] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the list.")] = "text"

@@ -375,6 +375,40 @@ def test_fmt_leaves_a_broken_file_alone(archc, small: Path) -> None:
     assert small.read_text() == "arch a {"
 
 
+# --- list of a folder ----------------------------------------------------------------------
+
+
+def test_list_of_a_folder(archc, tmp_path: Path) -> None:
+    """What each of its specs defines, in the order of the files; one that cannot be read is told, and left out."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "b.arch").write_text('"""Doc."""\nblock unit(c) = conv(c, 3)\n')
+    (tmp_path / "sub" / "a.arch").write_text("fn half(n) = n // 2\nblock other() = relu\n")
+    result = archc("list", tmp_path)
+    assert result.status == 0
+    assert re.findall(r"(\w+)\.arch +(\w+) +(\w+)", result.out) == [
+        ("b", "block", "unit"),
+        ("a", "fn", "half"),
+        ("a", "block", "other"),
+    ]
+    (tmp_path / "a.arch").write_text("block broken(")
+    result = archc("list", tmp_path, "--format", "json")
+    found = json.loads(result.out)["specs"]
+    assert [[d["name"] for d in file["definitions"]] for file in found] == [["unit"], ["half", "other"]]
+    assert result.status == 1 and "E0102" in result.err
+    (tmp_path / "none").mkdir()
+    assert "E1002" in archc("list", tmp_path / "none").err
+
+
+@pytest.mark.parametrize(
+    ("written", "offered"), [("--depth", None), ("--st", "--set"), ("--fomat", "--format"), ("--batches", "--batch")]
+)
+def test_options_are_offered_that_are_written_alike(archc, small: str, written: str, offered: str | None) -> None:
+    """Their dashes, which all have, do not make them so."""
+    told = archc("stats", small, written, "1").err
+    assert f"No such option: {written}" in told
+    assert (offered in told) if offered else "ossible" not in told and "Did you mean" not in told
+
+
 # --- explain -------------------------------------------------------------------------------
 
 
