@@ -116,7 +116,29 @@ def _check(ctx: Machine, graph: Graph, measures: Measured, node: ast.Expect, env
     message = f"expected {node.left.span.text} {node.operator} {show(right)}, and it is {show(left)}"
     message += of_variant(graph, environment)
     notes = _makers(graph) if "shape" in used else ()
-    raise fault("E0603", message, node.span, *_difference(left, right), *details, labels=notes)
+    hints = *_difference(left, right), *details, *_of_defaults(node, environment)
+    raise fault("E0603", message, node.span, *hints, labels=notes)
+
+
+def _of_defaults(node: ast.Expect, environment: Environment) -> tuple[str, ...]:
+    """How a claim without a `when` is made one about the defaults, where parameters have other values."""
+    definition = environment.frame.definition if environment.frame is not None else None
+    if node.when is not None or not isinstance(definition, ast.ArchDef):
+        return ()
+    others = []
+    for parameter in definition.parameters:
+        default, value = parameter.default, environment.lookup(parameter.name)
+        if isinstance(default, ast.Number | ast.Boolean):
+            usual = default.value
+        elif isinstance(default, ast.Text) and all(isinstance(part, str) for part in default.parts):
+            usual = "".join(map(str, default.parts))
+        else:
+            continue
+        if value != usual:
+            others.append(f"{parameter.name} == {default.span.text}")
+    if not others:
+        return ()
+    return (f"a claim about the defaults alone says so: `{node.span.text} when {' and '.join(others)}`",)
 
 
 def of_variant(graph: Graph, environment: Environment) -> str:
