@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from ....grammar import words
 from ...ir.free_names import FreeNames
 from .keys import Keys
 from .rules import rising
@@ -76,9 +77,10 @@ class Blocks:
         given = Counter(unit.block for unit in units if unit.block is not None)
         labels = Counter(unit.scope.name for unit in units if unit.scope is not None)
         letters = sorted((name for name, _ in labels.most_common()), key=lambda name: len(name) == 1)
-        words = [*(name for name, _ in given.most_common()), *letters]
-        plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in words]
-        name = next((word for word in plain if re.match(r"[A-Za-z_]", word)), "unit")
+        offered = [*(name for name, _ in given.most_common()), *letters]
+        plain = [re.sub(r"[^A-Za-z0-9_]", "_", re.sub(r"[\d_-]+$", "", word)) for word in offered]
+        keywords = words().keywords
+        name = next((word for word in plain if re.match(r"[A-Za-z_]", word) and word not in keywords), "unit")
         if units[0].extra and units[0].scope is None:
             name = f"{name.removesuffix('_part')}_part"
         return self.names.new(name)

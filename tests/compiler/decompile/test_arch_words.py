@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import torch
 from arch_again import HEAD, again, body, elaborated
+from torch import nn
+
+import archc
 
 # --- names of parameters -------------------------------------------------------------------
 
@@ -202,3 +208,22 @@ def test_outputs_stand_where_they_are_made() -> None:
 )
 def test_functions_are_elements_of_lists(value: str) -> None:
     assert f"output x -> f: {value} -> exp }}" in body(again(elaborated(f"{HEAD}  output x -> f: {value} -> exp\n}}")))
+
+
+@pytest.mark.parametrize("called", ["Block", "If", "Shared", "Training", "Unit"])
+def test_no_block_is_called_by_a_word_of_the_language(called: str) -> None:
+    class Part(nn.Module):
+        def __init__(self, ins: int, outs: int) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(ins, outs, 3, padding=1), nn.BatchNorm2d(outs)
+            self.more, self.last = nn.Conv2d(outs, outs, 1), nn.BatchNorm2d(outs)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.more(torch.relu(self.norm(self.conv(x))))).tanh()
+
+    Part.__name__ = Part.__qualname__ = called
+    net = nn.Sequential(Part(3, 8), nn.MaxPool2d(2), Part(8, 16), nn.MaxPool2d(2), Part(16, 4))
+    text = archc.from_torch(net, (1, 3, 16, 16)).source()
+    (name,) = re.findall(r"block (\w+)\(", text)
+    assert name == "unit" and archc.check(text=text) == []
+    assert archc.loads(text).module(weights=net).state_dict().keys() == net.state_dict().keys()
