@@ -186,7 +186,7 @@ def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tupl
     if graph is None or not (classes := next(iter(shapes.values()))[:1]):
         return ()
     try:
-        changed = dict(ChangeClasses(classes=classes[0]).apply(graph).tensor_shapes())
+        changed = dict(ChangeClasses.model_validate({"classes": classes[0]}).apply(graph).tensor_shapes())
     except (Fault, ValidationError):
         return ()
     own = dict(graph.tensor_shapes())
