@@ -20,6 +20,10 @@ STACKED = frozenset({("conv", "conv"), ("conv", "pool"), ("dense", "dense")})
 """Main layers that follow one another in a high stack."""
 
 
+Told = tuple[int, Shape | None]
+"""The shape that was told last on the way to a box, and the number of the arrow that told it."""
+
+
 @dataclass(slots=True)
 class Draft:
     """A box in the making. `takes` holds the drafts and the values that it reads."""
@@ -134,29 +138,38 @@ def shape_of(graph: Graph, value: Value) -> Shape:
 
 def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
     """The arrows. A shape is told where it is not the one that was told before, once for each value, and once where
-    several of the same shape go side by side; what goes into a sum is told behind it."""
+    several of the same shape go side by side; what goes into a sum is told behind it, unless it is what was told last
+    before the sum, or what a shortcut brings."""
     before = _reach(drafts)
-    known: list[Shape | None] = [None] * len(drafts)
-    told: set[Value] = set()
+    known: list[Told] = [(-1, None)] * len(drafts)
+    told: dict[Value, int] = {}
     edges: list[Edge] = []
     for number, draft in enumerate(drafts):
         sources = {source for source, _ in draft.takes}
         behind = reduce(or_, [before[source] for source in sources], 0)
         signs = _signs(draft)
+        sums = draft.role == "merge" and not draft.joins
+        whole = shape_of(graph, (draft.nodes[0].index, 0)) if sums else None
+        summed: list[tuple[bool, bool, int, Shape | None]] = []
         last = {(source, shape_of(graph, value)): value for source, value in draft.takes}
         for source, value in draft.takes:
             past = bool(behind >> source & 1)
             drawn = graph.nodes[value[0]].op.is_drawn
             role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
             shape = shape_of(graph, value)
-            silent = past or drawn or value in told or (draft.role == "merge" and not draft.joins)
-            tell = draft.role == "output" or (shape != known[source] and not silent)
+            silent = past or drawn or value in told or sums
+            tell = draft.role == "output" or (shape != known[source][1] and not silent)
             if tell:
-                told.add(value)
-            if known[number] is None or known[source] == shape:
-                known[number] = shape if tell or value in told else known[source]
+                told[value] = len(edges)
+            brought = (told[value], shape) if value in told else known[source]
+            if sums:
+                summed.append((past and brought[1] == shape, shape == whole, *brought))
+            elif known[number][1] is None or known[source][1] == shape:
+                known[number] = brought
             shown = tell and last[source, shape] == value
             edges.append(Edge(source, number, shape if shown else None, role, signs.get(value, "")))
+        if summed:
+            known[number] = max(summed, key=lambda found: found[:3])[2:]
     return edges
 
 

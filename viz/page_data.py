@@ -17,7 +17,7 @@ from . import cells, channels, faces, labels, layers, paint, routes, scene, styl
 from .cells import Beside, Cell, Column, Leaf
 from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
-from .diagram import Box, Diagram, Group
+from .diagram import Box, Diagram, Group, Shape
 from .drafts import Draft, shape_of
 from .faces import LINES, shapes_of, size_of
 from .layers import Layers
@@ -118,7 +118,7 @@ class _Writer:
             "role": box.role,
             "face": box.face,
             "title": box.title if box.role in ("fold", "rest") else "",
-            "mute": int(box.role == "merge" and not box.joins),
+            "sums": self._shape(box.shape) if box.role == "merge" and not box.joins else -1,
             **self._face(box, width),
             "rows": self._rows(box, draft),
             "names": self.names[0].get(box.id, []),
@@ -195,8 +195,11 @@ class _Writer:
         return edges, [self._value(value) for value in values]
 
     def _value(self, value: Value) -> list[int]:
-        shape = self.shapes.setdefault(sizes(shape_of(self.graph, value)), len(self.shapes))
-        return [shape, int(self.graph.nodes[value[0]].op.is_drawn)]
+        return [self._shape(shape_of(self.graph, value)), int(self.graph.nodes[value[0]].op.is_drawn)]
+
+    def _shape(self, shape: Shape) -> int:
+        """The number of a shape."""
+        return self.shapes.setdefault(sizes(shape), len(self.shapes))
 
     def _legend(self) -> dict[str, Any]:
         """Of all that the page can show."""

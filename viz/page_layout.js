@@ -61,23 +61,30 @@ function tell(model, shown, arrows) {
   const items = [...new Set(shown)], into = new Map(items.map((item) => [item, []]));
   for (const arrow of arrows) into.get(arrow.target).push(arrow);
   const bits = new Map(items.map((item, number) => [item, 1n << BigInt(number)]));
-  const before = new Map(), known = new Map(), told = new Set();
+  const before = new Map(), known = new Map(), told = new Map();
+  let at = 0;
   for (const item of items) {
     const part = model.part(item), mine = into.get(item), sources = new Set(mine.map((arrow) => arrow.source));
-    let reach = 0n;
+    let reach = 0n, best = null;
     for (const source of sources) reach |= (before.get(source) ?? 0n) | bits.get(source);
     before.set(item, reach);
     const last = new Map(mine.map((arrow) => [`${arrow.source} ${arrow.shape}`, arrow]));
     for (const arrow of mine) {
       const { source, shape, value } = arrow;
       const past = [...sources].some((other) => other !== source && ((before.get(other) ?? 0n) & bits.get(source)));
-      const silent = past || arrow.drawn || told.has(value) || part.mute;
-      const tells = part.role === 'output' || (shape !== known.get(source) && !silent);
-      if (tells) told.add(value);
-      if (!known.has(item) || known.get(source) === shape) {
-        const seen = tells || told.has(value) ? shape : known.get(source);
-        if (seen !== undefined) known.set(item, seen);
-      }
+      const silent = past || arrow.drawn || told.has(value) || part.sums >= 0;
+      const tells = part.role === 'output' || (shape !== known.get(source)?.shape && !silent);
+      if (tells) told.set(value, { shape, at });
+      const seen = told.get(value) ?? known.get(source);
+      if (part.sums >= 0) {
+        const rank = [+(past && seen?.shape === shape), +(shape === part.sums), seen?.at ?? -1];
+        const differs = best ? rank.findIndex((mine, n) => mine !== best[n]) : 0;
+        if (differs >= 0 && (!best || rank[differs] > best[differs])) {
+          best = rank;
+          if (seen) known.set(item, seen); else known.delete(item);
+        }
+      } else if (seen && (!known.has(item) || known.get(source)?.shape === shape)) known.set(item, seen);
+      at += 1;
       arrow.past = past;
       arrow.told = tells && last.get(`${source} ${shape}`) === arrow;
     }

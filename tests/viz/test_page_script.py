@@ -24,6 +24,7 @@ from .crossing import CROSSING, dags
 from .loaded import load
 from .page_script import Script
 from .several_outputs import SPECS, specs
+from .test_diagram import PYRAMID
 from .test_page import data_of, shipped
 
 SCRIPT = Script()
@@ -49,6 +50,7 @@ arch dense {
 LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("inception_v4", "exclusive_gating_cifar")]
 CASES: list[Any] = [("resnet18", 1), ("resnet18", 99), ("fof", 3), ("fof", 99), ("dense", 9)]
 CASES += [("stochastic_depth", 4), ("stn_mnist", 2), ("fcn8s_atonce", 2), ("exclusive_gating_cifar", 3)]
+CASES += [("lateral", 1)]
 CASES += [(name, depth) for name in (*SPECS, *CROSSING) for depth in (1, 9)]
 CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 
@@ -56,7 +58,7 @@ CASES += [pytest.param("inception_v4", 99, marks=pytest.mark.slow)]
 @pytest.mark.parametrize("direction", STRAIGHT)
 @pytest.mark.parametrize(("name", "depth"), CASES)
 def test_boxes_stand_and_arrows_run_as_in_a_picture(name: str, depth: int, direction: str) -> None:
-    spec = {"dense": DENSE, **SPECS, **CROSSING}.get(name)
+    spec = {"dense": DENSE, "lateral": PYRAMID, **SPECS, **CROSSING}.get(name)
     assert_as_in_a_picture((loads(spec) if spec else load(name)).ir, View(depth), direction)
 
 
