@@ -19,6 +19,8 @@ LINES = 3
 CORNER, PILE, BADGE, WIDEST, STUB = 5, 3, 12, 280, 4
 """The corners of a folded box, how far the boxes behind it look out, the room for the mark of shared weights, the width
 of a box whose words need much, and so many characters of a name that tell nothing."""
+NOTED, BELOW = 7, 10
+"""Between a layer and its label beside it, and the room for a label below it."""
 
 
 def size_of(box: Box, width: float, thumb: Thumbnail | None = None, lines: int = 1) -> tuple[float, float]:
@@ -37,8 +39,24 @@ def size_of(box: Box, width: float, thumb: Thumbnail | None = None, lines: int =
                 return width, LINE + thumb.h + (18 if crowded else 8) + (2 * PILE if box.count > 1 else 0)
             rows = len(_wrapped(box, width - (2 * PILE if box.count > 1 else 0), lines))
             return width, (1 + rows) * LINE + 2 + (2 * PILE if box.count > 1 else 0)
-    width = _widened(width, max(_taken(row) for row in box.rows) - width + (2 * PILE if box.count > 1 else 0))
-    return width, sum(THIN if row.minor else ROW for row in box.rows) + (2 * PILE if box.count > 1 else 0)
+    pile = 2 * PILE if box.count > 1 else 0
+    width = _widened(width, max(_taken(row) for row in box.rows) - width + pile)
+    return width, sum(heights_of(box, width)) + pile
+
+
+def heights_of(box: Box, width: float) -> list[int]:
+    """The heights of the layers of a stack that is so wide: a label that has no room beside its layer, with the notes
+    behind it, stands below."""
+    room = width - (2 * PILE if box.count > 1 else 0)
+    return [THIN if row.minor else ROW + (BELOW if _is_labelled_below(row, room) else 0) for row in box.rows]
+
+
+def _is_labelled_below(row: Row, width: float) -> bool:
+    return bool(row.label) and _taken(row) + NOTED + text_width(_labelled(row), SMALL) > width
+
+
+def _labelled(row: Row) -> str:
+    return ", ".join(filter(None, [row.label, row.notes]))
 
 
 def _widened(width: float, excess: float) -> float:
@@ -124,8 +142,7 @@ def _stack(box: Box, whole: Spot, theme: Theme) -> Shapes:
     spot = _front(box, whole)
     yield from _behind(box, spot, theme, 0)
     y = spot.y
-    for row in box.rows:
-        height = THIN if row.minor else ROW
+    for row, height in zip(box.rows, heights_of(box, whole.w), strict=True):
         yield from _row(row, Spot(spot.x, y, spot.w, height), theme)
         y += height
     dash = "dashed" if any(row.stochastic for row in box.rows) else ""
@@ -142,21 +159,26 @@ def _row(row: Row, spot: Spot, theme: Theme) -> Shapes:
     ink, muted = (DARK_INK, DARK_MUTED) if row.kind in FILLS else (theme.ink, theme.muted)
     yield Outline(rectangle(spot.x, spot.y, spot.w, spot.h), "", fill, 0)
     size = SMALL if row.minor else TEXT
-    base = spot.centre + size * 0.35
+    below = BELOW if _is_labelled_below(row, spot.w) else 0
+    middle = spot.y + (spot.h - below) / 2
+    base = middle + size * 0.35
     costs = row.figures
     right = spot.right - INSET
     if row.shared:
         right -= BADGE
         yield Outline(rectangle(spot.x + 1, spot.y + 1, spot.w - 2, spot.h - 2), _ring(row), width=2)
-        yield from badge(row.shared, spot.right - 9, spot.centre, min(5.5, spot.h / 2 - 0.5))
+        yield from badge(row.shared, spot.right - 9, middle, min(5.5, middle - spot.y - 0.5))
     if costs:
         yield Text(right, base, costs, SMALL, muted, "end")
         right -= text_width(costs, SMALL) + 6
     left = spot.x + INSET
     text = fitted(row.text, right - left, size)
     yield Text(left, base, text, size, ink)
-    left += text_width(text, size) + 7
-    whole = ", ".join(filter(None, [row.label, row.notes]))
+    whole = _labelled(row)
+    if below:
+        yield Text(left, spot.bottom - 4, fitted(whole, spot.right - INSET - left, SMALL), SMALL, muted)
+        return
+    left += text_width(text, size) + NOTED
     note = fitted(whole, right - left, SMALL)
     if whole and (note == whole or len(note) > STUB):
         yield Text(left, base, note, SMALL, muted)

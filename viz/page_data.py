@@ -19,7 +19,7 @@ from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group, Shape
 from .drafts import Draft, shape_of
-from .faces import LINES, shapes_of, size_of
+from .faces import LINES, heights_of, shapes_of, size_of
 from .layers import Layers
 from .layout import Spot
 from .legend import legend
@@ -29,7 +29,7 @@ from .page_tree import FoldedFrame, PageTree
 from .paint import heading_of, heading_size
 from .scene import Outline, Text
 from .sheet import Sheet
-from .style import NARROW, ROW, SMALL, TEXT, THIN, WIDE, Theme
+from .style import NARROW, SMALL, TEXT, WIDE, Theme
 from .svg import DASHES, exact_width, path_data
 from .thumbnail import thumbnail
 from .words import clipped, sizes
@@ -112,25 +112,25 @@ class _Writer:
     # --- boxes and frames --------------------------------------------------------------------
 
     def _box(self, box: Box, draft: Draft, widths: list[int]) -> dict[str, Any]:
-        width = widths[box.group if box.group is not None else -1]
+        face = self._face(box, widths[box.group if box.group is not None else -1])
         return {
             "parent": _number(box.group),
             "role": box.role,
             "face": box.face,
             "title": box.title if box.role in ("fold", "rest") else "",
             "sums": self._shape(box.shape) if box.role == "merge" and not box.joins else -1,
-            **self._face(box, width),
-            "rows": self._rows(box, draft),
+            **face,
+            "rows": self._rows(box, draft, face["w"]),
             "names": self.names[0].get(box.id, []),
         }
 
-    def _rows(self, box: Box, draft: Draft) -> list[dict[str, Any]]:
+    def _rows(self, box: Box, draft: Draft, width: float) -> list[dict[str, Any]]:
         if box.role in ("fold", "rest"):
             return [{**self.details.of(box.rows[0], draft.nodes), "count": box.count}]
         nodes = draft.nodes if len(draft.nodes) == len(box.rows) else []
         rows = [
-            {**self.details.of(row, nodes[n : n + 1]), "high": THIN if row.minor else ROW}
-            for n, row in enumerate(box.rows)
+            {**self.details.of(row, nodes[n : n + 1]), "high": high}
+            for n, (row, high) in enumerate(zip(box.rows, heights_of(box, width), strict=True))
         ]
         if not nodes:
             rows[0]["gives"] = sizes(box.shape)

@@ -11,6 +11,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_texts_stay_in_their_boxes() -> None:
     texts = [s for e in scene.elements if e.kind in ("box", "group", "title") for s in e.shapes if isinstance(s, Text)]
     assert texts and max(len(text.text) for text in texts) < 60
     assert scene.width < 600
+
+
+@pytest.mark.parametrize("options", [{}, {"direction": "right"}, {"width": "12cm"}])
+def test_a_label_stands_below_a_layer_where_it_has_no_room_beside_it(options: dict[str, Any]) -> None:
+    towers = ", ".join(f"tower{n}: (x -> conv(64, {n}))" for n in (1, 3, 5))
+    text = f"arch Net() {{ input x: [N, 64, 32, 32] = [1, 64, 32, 32] output concat({towers}) }}"
+    svg = loads(text).draw(**options).content.decode()
+    assert all(f">tower{n}</text>" in svg for n in (1, 3, 5))
 
 
 def test_long_labels_of_a_spec_are_clipped() -> None:
