@@ -206,7 +206,7 @@ class Composer:
             for b, numbers in after.items():
                 if whole[a] != whole[b] and numbers:
                     led.setdefault((whole[a], whole[b]), []).extend(numbers)
-        order = rows_of(sorted(cells), led, start, end)
+        order = rows_of(sorted(cells), sorted(led, key=lambda ends: min(led[ends])), start, end)
         return Layers(cells, [(a, b, numbers) for (a, b), numbers in led.items()], start, end, order, self.flow)
 
     def leaf(self, region: Content, node: int) -> Cell:

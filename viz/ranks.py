@@ -9,9 +9,8 @@ from itertools import pairwise
 
 from ..dsl.diagnostics import refused
 from .programs import laid_out
+from .siblings import Place, in_order
 
-Place = tuple[int, int]
-"""A row, and in it a node, or -1 minus a node whose arrows pass the row."""
 HEAD = 'digraph { splines=none nslimit=NSLIMIT node [shape=box label="" fixedsize=true width=0.5 height=0.5]'
 """Arrows without ways, and places across that are good enough to tell what is left of what."""
 TURNS = 500
@@ -34,10 +33,11 @@ class Rows:
 
 
 def rows_of(nodes: list[int], arrows: Iterable[tuple[int, int]], start: int, end: int) -> Rows:
-    """The rows of nodes in topological order, between a start and an end."""
+    """The rows of nodes in topological order, between a start and an end. Arrows are in the order in which their
+    targets take them."""
     names = dict(enumerate([start, *nodes, end]))
     number = {node: place for place, node in names.items()}
-    found = _rows_of(len(nodes), tuple(sorted({(number[a], number[b]) for a, b in arrows})))
+    found = _rows_of(len(nodes), tuple(dict.fromkeys((number[a], number[b]) for a, b in arrows)))
 
     def named(entry: int) -> int:
         return names[entry] if entry >= 0 else -1 - names[-1 - entry]
@@ -54,9 +54,9 @@ def rows_of(nodes: list[int], arrows: Iterable[tuple[int, int]], start: int, end
 
 
 @lru_cache(maxsize=512)
-def _rows_of(count: int, pairs: Pairs) -> Rows:
+def _rows_of(count: int, arrows: Pairs) -> Rows:
     """Of the nodes 1 to `count`; 0 is the start, the number behind the last the end."""
-    end = count + 1
+    end, pairs = count + 1, tuple(sorted(arrows))
     row = _ranks(count, pairs)
     last = max(row[node] for node in range(1, end))
     row |= {0: -1, end: last + 1}
@@ -79,7 +79,7 @@ def _rows_of(count: int, pairs: Pairs) -> Rows:
         links += [(place(a, number), place(a, number + 1)) for number in range(row[a], low)]
     links += [(place(a, row[b] - 1), (row[b], b)) for a, b in pairs]
     trunk = _longest(count, pairs)
-    rows = _ordered(rows, links, trunk)
+    rows = in_order(_ordered(rows, links, trunk), links, arrows, end)
     inner = [link for link in links if link[0][0] >= 0 and link[1][0] <= last]
     blocks = _blocks(rows, inner, set(pairwise(trunk)))
     first = next(n for n, block in enumerate(blocks) if (row[trunk[0]], trunk[0]) in block)

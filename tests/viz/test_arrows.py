@@ -73,3 +73,48 @@ def test_skips_of_a_pyramid_stand_apart_and_the_trunk_is_straight() -> None:
     assert all(len(way[ends]) == 2 for ends in straight)
     lateral = [way[box["s3"], box["l3"]], way[box["s4"], box["l4"]]]
     assert all(points[-2][0] == points[-1][0] for points in lateral)
+
+
+SIBLINGS = """
+block mixture(ks)(x) {
+  w = x -> gap -> router: linear(len(ks)) -> split(len(ks))
+  output sum(*[(x -> conv(8, k)) * (w[i] -> reshape([1, 1, 1])) for i, k in enumerate(ks)])
+}
+arch Net() {
+  input x: [N, 8, 16, 16]
+  output y = x -> mixture([ORDER])
+}
+"""
+HEADS = """
+arch Net() {
+  input x: [N, 8, 32, 32]
+  a = x -> a: conv(8, 3, 2)
+  b = a -> b: conv(8, 3, 2)
+  c = b -> c: conv(8, 3, 2)
+  q = (b -> conv(8, 1)) + (c -> upsample(2))
+  p = (a -> conv(8, 1)) + (q -> upsample(2))
+  shared box = conv(4, 3)
+  shared cls = conv(9, 3)
+  output p1 = (p -> conv(8, 3) -> cls, p -> box)
+  ys = [y -> conv(8, 3) for y in [p, q, c]]
+  output p2 = (ys[0] -> cls, ys[0] -> box)
+  output p3 = (ys[1] -> cls, ys[1] -> box)
+  output p4 = (ys[2] -> cls, ys[2] -> box)
+}
+"""
+
+
+@pytest.mark.parametrize("order", ["1, 3, 5", "5, 3, 1", "1, 3, 5, 7", "7, 1, 5, 3"])
+def test_branches_stand_in_the_order_in_which_a_sum_takes_them(order: str) -> None:
+    diagram = diagram_of(loads(SIBLINGS.replace("ORDER", order)).ir, View(9))
+    plan = assert_arrows_are_clear(diagram)
+    windows = {box.id: box.rows[0].text for box in diagram.boxes if box.rows[0].text.startswith("conv")}
+    found = [windows[box][5] for box in sorted(windows, key=lambda box: plan.boxes[box].x)]
+    assert found == order.split(", ")
+
+
+def test_outputs_that_come_from_the_same_stand_in_their_order() -> None:
+    diagram = diagram_of(loads(HEADS).ir, View(1))
+    plan = assert_arrows_are_clear(diagram)
+    place = {box.rows[0].text: plan.boxes[box.id].x for box in diagram.boxes if box.role == "output"}
+    assert all(place[f"p{n} 1"] < place[f"p{n} 2"] for n in (2, 3, 4))
