@@ -215,7 +215,7 @@ class DiagramBuilder:
         again, one = self._recomputed(whole.parts, group)
         self.again |= {number} if one or group in self.again else set()
         self.groups.append(Group(number, title, note, run.first.path, group, count, *figures, again if one else ""))
-        self.deepest = max(self.deepest, level + 1)
+        self.deepest = max(self.deepest, level + 1 + (whole is not run))
         self._place(whole.first.members, number, times * count, level + 1 + (whole is not run))
         first = [node.index for node in whole.first.nodes()]
         for part in whole.parts[1:]:

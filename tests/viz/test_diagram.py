@@ -120,6 +120,19 @@ def test_a_sum_of_what_was_told_last_tells_no_shape() -> None:
     assert [edge.shape for edge in diagram.edges if edge.source == total] == [None]
 
 
+@pytest.mark.parametrize("scope", ["stage: (unit(8) ** 3)", "a: (unit(8) -> b: (unit(8) ** 3))", "unit(8)"])
+def test_a_network_has_the_same_levels_whichever_are_open(scope: str) -> None:
+    net = loads(RESIDUAL.replace("stage: (unit(8) ** 3)", scope))
+    diagrams = [of(net, depth) for depth in range(1, 6)]
+    deepest = diagrams[0].deepest
+    assert [(diagram.depth, diagram.deepest) for diagram in (*diagrams, of(net))] == [
+        *((min(depth, deepest), deepest) for depth in range(1, 6)),
+        (of(net).depth, deepest),
+    ]
+    assert of(net) == of(net, of(net).depth)
+    assert len(diagrams[deepest - 2].boxes) < len(diagrams[deepest - 1].boxes) == len(diagrams[-1].boxes)
+
+
 def test_layers_of_one_convolution_are_one_box() -> None:
     stem = of(load("resnet50")).boxes[1]
     assert [(row.kind, row.text) for row in stem.rows] == [
