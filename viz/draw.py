@@ -113,8 +113,8 @@ def _no_u(graph: Graph, view: View, sheet: Sheet) -> ArchError:
 
 
 def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchError:
-    """That a picture has no room in the width of its sheet, with what to fold so that it has, and the width that it
-    takes."""
+    """That a picture has no room in the width of its sheet, with what to fold, how to turn it, or what part of it to
+    draw so that it has, and the width that it takes."""
     assert sheet.width
     size = SMALL * sheet.width.points / least
     message = f"in a width of {sheet.width} its smallest text would have {size:.1f} points; {SMALLEST} are the least"
@@ -124,7 +124,8 @@ def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchErr
         return (not on.bent or ways_of(diagram) is not None) and needed(diagram, on) <= (on.most or 0)
 
     hints = [f"`--width {_rounded_up(least * SHRINKS, sheet.width.unit)}` is wide enough"]
-    others = [replace(sheet, direction=other) for other in ("u", "down")] if sheet.turned else []
+    others = [replace(sheet, direction=other) for other in ("u", "down", "right") if other != sheet.direction]
+    others = [on for on in others if not (on.bent and sheet.layout == "dot")]
     hints = [*(f"`--direction {on.direction}` fits" for on in others if fits(view, on)), *hints]
     shown = diagram_of(graph, view, sheet)
     deepest = view.depth if view.depth is not None else 1
@@ -135,6 +136,10 @@ def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchErr
     for path in folds[:FOLDS]:
         if fits(replace(view, collapse=(*view.collapse, path))):
             return ArchError([Diagnostic("E0837", message, hints=(f"`--collapse {path}` fits", *hints))])
+    parts = sorted((box for box in shown.boxes if box.role == "fold"), key=lambda box: -box.total_multiply_adds)
+    paths = [box.path for box in parts if box.path] if len(hints) == 1 and not view.only else []
+    part = next((path for path in paths[:FOLDS] if fits(replace(view, only=(path,)))), None)
+    hints = [f"`--only {part}` fits", *hints] if part else hints
     return ArchError([Diagnostic("E0837", message, hints=tuple(hints))])
 
 

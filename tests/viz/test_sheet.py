@@ -112,6 +112,28 @@ def test_what_is_too_long_to_run_to_the_right_fits_otherwise() -> None:
             assert draw(graph, direction=direction, width="20cm").content
 
 
+TOWERS = """
+block unit(c) = id + (conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn) -> relu
+arch Towers() {
+  input x: [N, 8, 16, 16]
+  y = x -> trunk: (unit(8) ** 3)
+  output y -> concat(*[conv(8, k) for k in [1, 3, 5, 7, 9, 11, 13]]) -> conv(8, 1)
+}
+"""
+
+
+def test_what_has_no_room_whatever_is_folded_fits_in_parts_or_in_another_direction() -> None:
+    wide = loads(TOWERS).ir
+    for width, name, makes in (
+        ("8.5cm", "only", lambda text: draw(wide, "svg", View(only=(text,)), width="8.5cm")),
+        ("20cm", "direction", lambda text: draw(wide, direction=text, width="20cm")),
+    ):
+        code, _, hints = refused(wide, width=width)
+        first = re.fullmatch(r"`--(\w+) (\S+)` fits", hints[0])
+        assert code == "E0837" and first and first[1] == name
+        assert makes(first[2]).content
+
+
 def test_a_frame_that_is_too_wide_is_to_be_folded() -> None:
     graph = load("inception_v4").ir
     *_, hints = refused(graph, "svg", View(1, expand=("features.6",)), width="8.5cm")
