@@ -21,7 +21,7 @@ from .render import FORMATS, ready, render
 from .sheet import SHEET, SHRINKS, SMALLEST, UNITS, Length, Sheet
 from .style import SMALL
 from .svg import to_svg
-from .ushape import ways_of
+from .ushape import in_the_way, ways_of
 from .view import OVERVIEW, View
 
 LARGEST, FOLDS = 2000, 12
@@ -82,7 +82,7 @@ def draw(
         return Picture(diagram_of(graph, view), content, format, sheet)
     diagram = diagram_of(graph, view, sheet)
     if sheet.bent and ways_of(diagram) is None:
-        raise _no_u(graph, view, sheet)
+        raise _no_u(graph, view, sheet, diagram)
     if sheet.most is not None and (least := needed(diagram, sheet)) > sheet.most:
         raise _too_narrow(graph, view, sheet, least)
     return pictured(diagram, format, sheet, lambda: _smaller(graph, view, diagram))
@@ -104,11 +104,13 @@ def _smaller(graph: Graph, view: View, diagram: Diagram) -> str:
     return "no depth makes it small enough: draw a part of it (`--only`), or all of it as `dot` for another tool"
 
 
-def _no_u(graph: Graph, view: View, sheet: Sheet) -> ArchError:
+def _no_u(graph: Graph, view: View, sheet: Sheet, diagram: Diagram) -> ArchError:
     hint = "`--direction right` draws what is no U"
     if view.depth is not None and ways_of(diagram_of(graph, replace(view, depth=None), sheet)) is not None:
         hint = "without `--depth` it is one"
     message = "the boxes of this picture are no way down and up again, with skips between the two"
+    box = in_the_way(diagram) or in_the_way(diagram_of(graph, replace(view, depth=1), sheet))
+    message += f"; in the way is `{box.path or box.title or box.rows[0].text}`" if box else ""
     return ArchError([Diagnostic("E0838", message, hints=(hint,))])
 
 

@@ -18,7 +18,7 @@ from math import prod
 from .cells import ASIDE, Leaf
 from .channels import GAP, LABEL, Channel, Flow
 from .compose import Sizes
-from .diagram import Diagram
+from .diagram import Box, Diagram
 from .labels import AWAY, HIGH, OVER
 from .layout import Layout, Spot
 from .routes import arranged, finished, way_of
@@ -67,26 +67,42 @@ def unframed(diagram: Diagram) -> Diagram:
 
 def ways_of(diagram: Diagram) -> Ways | None:
     """The ways down and up of a diagram; none where it is no U."""
+    found = _ways(diagram)
+    return found if isinstance(found, Ways) else None
+
+
+def in_the_way(diagram: Diagram) -> Box | None:
+    """The first box for which a diagram is no U; none where it is one, or is none for another reason."""
+    found = _ways(diagram)
+    return diagram.boxes[found] if isinstance(found, int) else None
+
+
+def _ways(diagram: Diagram) -> Ways | int | None:
+    """The ways down and up, or the box in the way, if it is one."""
     side = {box.id for box in diagram.boxes if len(box.shape) < 2}
     way = [box.id for box in diagram.boxes if box.id not in side]
     ends = [(edge.source, edge.target) for edge in diagram.edges]
     told = [pair for pair in ends if pair[0] in side and pair[1] not in side]
     tellers = {source for source, _ in told}
-    given = {source for source, target in ends if source not in side and target in side}
-    if diagram.groups or len(way) < 2 or len(tellers) != bool(side) or len(set(told)) < len(told) or given - {way[0]}:
+    given = {source: target for source, target in reversed(ends) if source not in side and target in side}
+    if diagram.groups or len(way) < 2:
         return None
+    if later := given.keys() - {way[0]}:
+        return given[min(later)]
+    if len(tellers) != bool(side) or len(set(told)) < len(told):
+        return max(tellers or side)
     after = dict(pairwise(way))
     ends = [pair for pair in ends if side.isdisjoint(pair)]
     along = [pair for pair in ends if after.get(pair[0]) == pair[1]]
     if sorted(along) != list(after.items()):
-        return None
+        return next(target for source, target in after.items() if along.count((source, target)) != 1)
     areas = {box.id: prod(box.shape[1:]) for box in diagram.boxes}
     least = min(areas[box] for box in way)
     bottom = max(box for box in way if areas[box] == least)
     levels: dict[int, int] = {}
-    for source, target in set(ends) - set(along):
+    for source, target in sorted(set(ends) - set(along)):
         if not source <= bottom < target:
-            return None
+            return after[source]
         levels[target] = max(source, levels.get(target, 0))
     nested = sorted((source, target) for target, source in levels.items())
     coarser = all(areas[a] >= areas[b] and one > other for (a, one), (b, other) in pairwise(nested))

@@ -266,6 +266,27 @@ def test_what_is_no_u(spec: str) -> None:
     assert refused(loads(spec).ir, direction="u")[0] == "E0838"
 
 
+GATED = """
+block gate(c)(skip, deep) { output skip * ((skip -> wx: conv(c, 1)) + (deep -> wg: conv(c, 1)) -> sigmoid) }
+arch Gated() {
+  input x: [N, 8, 32, 32]
+  a = x -> down1: conv(8, 3)
+  b = a -> maxpool(2) -> down2: conv(8, 3)
+  c = b -> maxpool(2) -> down3: conv(8, 3) -> up3: upconv(8, 2, 2)
+  d = concat(b, c) -> up2: conv(8, 3) -> upconv(8, 2, 2)
+  output concat(SKIP, d) -> up1: conv(8, 3)
+}
+"""
+
+
+def test_the_box_in_the_way_of_a_u_is_named() -> None:
+    assert draw(loads(GATED.replace("SKIP", "a")).ir, direction="u").content
+    gated = loads(GATED.replace("SKIP", "att: gate(8)(a, d)")).ir
+    for depth, name in ((1, "att"), (2, "att.wx")):
+        code, message, _ = refused(gated, "svg", View(depth), direction="u")
+        assert code == "E0838" and message.endswith(f"in the way is `{name}`")
+
+
 @pytest.mark.parametrize("name", ["ddpm_cifar", "ddpm_256"])
 def test_a_diffusion_u_net_is_a_u(name: str) -> None:
     """What embeds the time stands beside the U, and its arrows lead around it: to the left sides of the way down, to
