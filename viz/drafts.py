@@ -19,9 +19,8 @@ TALLEST, HIGH = 5, 12
 STACKED = frozenset({("conv", "conv"), ("conv", "pool"), ("dense", "dense")})
 """Main layers that follow one another in a high stack."""
 
-
 Told = tuple[int, Shape | None]
-"""The shape that was told last on the way to a box, and the number of the arrow that told it."""
+"""The number of the arrow that told a shape last on the way to a box, and that shape."""
 
 
 @dataclass(slots=True)
@@ -150,7 +149,7 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
         signs = _signs(draft)
         sums = draft.role == "merge" and not draft.joins
         whole = shape_of(graph, (draft.nodes[0].index, 0)) if sums else None
-        summed: list[tuple[bool, bool, int, Shape | None]] = []
+        summed: list[tuple[tuple[bool, bool, int], Told]] = []
         last = {(source, shape_of(graph, value)): value for source, value in draft.takes}
         for source, value in draft.takes:
             past = bool(behind >> source & 1)
@@ -163,13 +162,13 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
                 told[value] = len(edges)
             brought = (told[value], shape) if value in told else known[source]
             if sums:
-                summed.append((past and brought[1] == shape, shape == whole, *brought))
+                summed.append(((past and brought[1] == shape, shape == whole, brought[0]), brought))
             elif known[number][1] is None or known[source][1] == shape:
                 known[number] = brought
             shown = tell and last[source, shape] == value
             edges.append(Edge(source, number, shape if shown else None, role, signs.get(value, "")))
         if summed:
-            known[number] = max(summed, key=lambda found: found[:3])[2:]
+            known[number] = max(summed, key=lambda found: found[0])[1]
     return edges
 
 

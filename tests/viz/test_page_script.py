@@ -24,8 +24,8 @@ from .crossing import CROSSING, dags
 from .loaded import load
 from .page_script import Script
 from .several_outputs import SPECS, specs
-from .test_diagram import PYRAMID
 from .test_page import data_of, shipped
+from .test_shapes import PYRAMID
 
 SCRIPT = Script()
 run = SCRIPT.run
