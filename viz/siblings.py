@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 Place = tuple[int, int]
 """A row, and in it a node, or -1 minus a node whose arrows pass the row."""
+LARGEST = 200
+"""Places of a part that is moved; larger ones stay where they are."""
 Rows = list[list[int]]
 Links = Sequence[tuple[Place, Place]]
 
@@ -22,6 +24,7 @@ def in_order(rows: Rows, links: Links, arrows: Iterable[tuple[int, int]], end: i
         after.setdefault(one, set()).add(other)
     for family in _families(rows, before):
         parts = {place: _below(place, before, after, len(rows)) for place in family}
+        parts = {place: part for place, part in parts.items() if len(part) <= LARGEST}
         alike: dict[tuple[frozenset[Place], int], list[Place]] = {}
         for place, part in parts.items():
             exits = frozenset(goal for inner in part for goal in after.get(inner, ()) if goal not in part)
@@ -51,9 +54,11 @@ def _families(rows: Rows, before: dict[Place, set[Place]]) -> list[list[Place]]:
 
 
 def _below(place: Place, before: dict[Place, set[Place]], after: dict[Place, set[Place]], count: int) -> set[Place]:
-    """A place, and all that comes from it alone."""
+    """A place, and all that comes from it alone; not all of it where that is more than the largest part."""
     found, waiting = {place}, [place]
     for one in waiting:
+        if len(found) > LARGEST:
+            break
         for other in sorted(after.get(one, ())):
             if other[0] < count and other not in found and before[other] <= found:
                 found.add(other)
