@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ...dsl.garbage import uncollected
 from ..ir.graph import Graph
 from .arguments import checked_dtype, checked_word
 from .checkpoint import Source
@@ -93,7 +94,8 @@ def _timed(
 ) -> list[Timing]:
     inputs = make_inputs(graph, sizes, device, dtype)
     calls = {engine: _call(module, inputs, device) for engine, module in modules.items()}
-    with _no_collection():
+    gc.collect()
+    with uncollected():  # calls of a module leave no garbage
         found = {engine: Timing(engine, sizes, building[engine] + _seconds(call)) for engine, call in calls.items()}
         for engine, call in calls.items():
             found[engine].memory = _peak(call, device)
@@ -117,17 +119,6 @@ def _seconds(call: Callable[[], None]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Python collects no garbage in the middle of what is measured; calls of a module leave none."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _peak(call: Callable[[], None], device: torch.device) -> int | None:
