@@ -276,9 +276,10 @@ def runs_as_before(graph: Graph, edit: Edit) -> bool | None:
 
 
 def _broadcasts(graph: Graph, node: Node, inputs: list[torch.Tensor]) -> bool:
-    """Whether a merge of equal tensors has unequal ones after the edit."""
-    before = {graph.type_of(value).dims for value in node.inputs}
-    return isinstance(node.op, Elementwise | DropMean) and len(before) == 1 < len({tensor.shape for tensor in inputs})
+    """Whether tensors of a merge that had one shape have several after the edit."""
+    before = [graph.type_of(value).dims for value in node.inputs]
+    now = {(dims, tensor.shape) for dims, tensor in zip(before, inputs, strict=True)}
+    return isinstance(node.op, Elementwise | DropMean) and len(set(before)) < len(now)
 
 
 class Unknown(Exception):

@@ -181,7 +181,7 @@ class _Comparison:
             matching = Matching(terms, names=True)
             if matching.identify(namesakes) and matching.match(pairs):
                 return _Proof(matching), True
-        tried = [Matching(terms, names) for names in (True, False)]
+        tried = [Matching(terms, names, columns) for columns in (False, True) for names in (True, False)]
         matching = next((matching for matching in tried if matching.match(pairs)), None)
         if matching is not None:
             return _Proof(matching), False

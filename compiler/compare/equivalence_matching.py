@@ -17,13 +17,15 @@ class Matching:
     entries of weights that meet are counterparts throughout.
 
     Where several terms of a sum could be counterparts, pairs are taken that are settled by weights already paired,
-    then, with `names`, those whose weights have the same name, then those in order. A wrong choice makes the proof
-    fail; it cannot make it wrong, as every pair is followed to the inputs.
+    then, with `names`, those whose weights have the same name, then those in order: by the channels of the inputs that
+    they begin at, or with `columns` by where their weights stand. A wrong choice makes the proof fail; it cannot make
+    it wrong, as every pair is followed to the inputs.
     """
 
-    def __init__(self, terms: Terms, names: bool):
+    def __init__(self, terms: Terms, names: bool, columns: bool = False):
         self.terms = terms
         self.names = names
+        self.columns = columns
         self.weights = Bijection(terms)
         self.counterpart: dict[int, int] = {}
         self._done: set[tuple[int, int]] = set()
@@ -189,6 +191,8 @@ class Matching:
 
     def _nearest(self, item: Any, others: list[Any]) -> int:
         """The last of the things that begin at the same channel, or of all."""
+        if self.columns:
+            return -1
         start = self._place(item)[0]
         return next((i for i in reversed(range(len(others))) if self._place(others[i])[0] == start), -1)
 
@@ -205,8 +209,10 @@ class Matching:
         rest.append(item.taking(width, have, self.terms.cut(source, width, have)))
         return item.taking(0, width, self.terms.cut(source, 0, width))
 
-    def _place(self, item: Any) -> tuple[int, int]:
+    def _place(self, item: Any) -> tuple[Any, int]:
         """In which order things of a group are paired: by the channels of an atom, then as they were written."""
+        if self.columns and isinstance(item, Weighted):
+            return item.block, item.source
         e = item.source if isinstance(item, Weighted) else item
         if not isinstance(e, int):
             return 0, e.symbol if isinstance(e, WeightBlock) else 0

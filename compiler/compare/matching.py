@@ -246,14 +246,16 @@ class _Matching:
         """Exchanges that lead from the first way to others: of all groups at once, taken apart by the scopes that they
         are of, or else group by group."""
         pins = {group[0]: self.possible[group[0]] & ~(1 << first[group[0]]) for group in groups}
-        every = self.orders(pins).one()
+        if every := self.orders(pins).one():
+            yield from _parts(self._moved(first, every), {place: module for module, place in first.items()})
+            return
         for module, mask in pins.items():
-            second = every or self.orders({module: mask}).one()
-            moved = {first[m]: second[m] for m in self.modules if second and first[m] != second[m]}
-            if every:
-                yield from _parts(moved, {place: m for m, place in first.items()})
-                return
-            yield moved
+            if second := self.orders({module: mask}).one():
+                yield self._moved(first, second)
+
+    def _moved(self, first: Mapping[str, int], second: Mapping[str, int]) -> dict[int, int]:
+        """The places that other modules have in the second way: from the place of a module to its other one."""
+        return {first[module]: second[module] for module in self.modules if first[module] != second[module]}
 
 
 def _parts(moved: Mapping[int, int], modules: Mapping[int, str]) -> list[dict[int, int]]:

@@ -86,6 +86,9 @@ class Parameter(Op):
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         check_start(self.name, "init", self.init, self.shape)
+        if self.learned and not self.persistent:
+            hint = "`learned = False` makes it a const, and `persistent = True` keeps it with the weights"
+            raise LayerError("E0407", "a param is learned, and what no checkpoint has cannot be", hint)
         if not self.persistent and INITIALISERS[self.init.kind].random:
             hint = f"`const {self.name} = constant([1, 2])` has numbers of its own; `buffer` is kept with the weights"
             raise LayerError("E0407", f"a const is the same in every module, and {self.init.kind} draws numbers", hint)

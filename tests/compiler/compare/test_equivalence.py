@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -44,7 +44,7 @@ def randomised(net: Architecture, seed: int = 0) -> nn.Module:
     return module
 
 
-def example(net: Architecture, **sizes: int) -> tuple[Tensor, ...]:
+def example_of(net: Architecture, **sizes: int) -> tuple[Tensor, ...]:
     at = {**net.ir.nominal, **sizes}
     generator = torch.Generator().manual_seed(1)
     shapes = [[d if isinstance(d, int) else d.evaluate(at) for d in entry.type.dims] for entry in net.ir.inputs]
@@ -56,7 +56,7 @@ def carried(a: Architecture, b: Architecture, found: Equivalence, training: bool
     assert found.weights is not None
     one, other = randomised(a), b.module(seed=7, dtype="float64")
     other.load_state_dict(applied(one.state_dict(), found.weights))
-    inputs = example(a, **found.sizes)
+    inputs = example_of(a, **found.sizes)
     for module in (one, other):
         module.train(training)
     with torch.no_grad():
@@ -216,7 +216,20 @@ def pairs(draw: st.DrawFn) -> tuple[str, str]:
     return plain(net), Rewriter(draw)(net)
 
 
+WHOLE = "conv(3, 1, bias = true)"
+PARTED = """(slice("channels", 0, 2) -> conv(3, 1, bias = true)) + (slice("channels", 2) -> conv(3, 1))"""
+
+
 @given(pairs())
+@example(
+    (f"id * (conv(4, 3) -> sigmoid) -> {WHOLE}", f"id * (concat(conv(1, 3), conv(3, 3)) -> sigmoid) -> ({PARTED})")
+)
+@example(
+    (
+        f"conv(6, 1, groups = 2) -> bn -> {WHOLE}",
+        f"""conv(6, 1, groups = 2) -> concat(slice("channels", 0, 2) -> bn, slice("channels", 2) -> bn) -> {WHOLE}""",
+    )
+)
 @settings(max_examples=25)
 def test_a_random_network_equals_its_random_rewrite(pair: tuple[str, str]) -> None:
     equal(*map(built, pair))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -267,6 +267,7 @@ TREES = st.recursive(
     ),
     max_leaves=8,
 )
+TWO = ("conv", 2, 1)
 WORDS = ["body", "skip", "left", "conv", "proj", "main", "up", "low"]
 
 
@@ -291,6 +292,7 @@ def written(tree: Any, draw: random.Random) -> str:
 
 @settings(max_examples=60, deadline=None)
 @given(TREES, st.integers(0, 10**6))
+@example(("seq", [("sum", [TWO, TWO]), ("cat", [("sum", [("conv", 2, 3), TWO]), ("seq", [TWO])])]), 0)
 def test_a_random_network_is_never_mapped_wrongly(tree: Any, seed: int):
     draw = random.Random(seed)
     spec = net(f"top: [{written(tree, draw)}, conv(3, 1)]")

@@ -225,10 +225,7 @@ def test_a_second_name_of_a_second_name_is_one_more_of_the_first() -> None:
 
 
 def test_a_tensor_without_a_path_has_its_own_name() -> None:
-    graph = chain()
-    graph.add_node("p", op="parameter", name="gain", shape=[1], init=("ones", {}), scope="act")
-    graph.nodes["r"].update(op="multiply")
-    graph.add_edge("p", "r")
+    graph = with_parameter(scope="act")
     assert list(archc.from_graph(graph).module().state_dict()) == ["conv.weight", "conv.bias", "act.gain"]
     graph.nodes["p"]["name"] = "no name"
     assert codes(graph) == ["E0501"]
@@ -301,6 +298,14 @@ def changed(node: str, **attributes: Any) -> networkx.DiGraph:
     return graph
 
 
+def with_parameter(**attributes: Any) -> networkx.DiGraph:
+    """The chain with a factor of its own in place of its last layer."""
+    graph = changed("r", op="multiply")
+    graph.add_node("p", op="parameter", name="gain", shape=[1], init=("ones", {}), **attributes)
+    graph.add_edge("p", "r")
+    return graph
+
+
 def with_edge(source: str, target: str, **attributes: Any) -> networkx.MultiDiGraph:
     graph = networkx.MultiDiGraph(chain())
     graph.add_edge(source, target, **attributes)
@@ -336,6 +341,7 @@ REFUSED = [
     (changed("x", shape=["N", 3], nominal=None), "E0401", "node 'c'"),
     (changed("r", op="matmul"), "E0301", "node 'r': `matmul` takes 2 tensors, and 1 arrives"),
     (changed("r", op="crop", like=True), "E0301", "one tensor beside 1 named, and 0 arrive"),
+    (with_parameter(persistent=False), "E0407", "node 'p': a param is learned, and what no checkpoint has cannot be"),
     (changed("x", shape=None), "E0348", "node 'x': an input has a `shape`"),
     (changed("x", shape=["N", 0]), "E0348", "0 is no size"),
     (changed("x", shape=["N", "if"]), "E0348", "'if' is no size"),
