@@ -11,7 +11,7 @@ from ...ir.free_names import FreeNames
 from ...ir.graph import Graph
 from .again import Method, with_parts
 from .classes import Class, Classes
-from .expr import Expr, ModuleRef, attr, binary, call, const, integer, is_identifier, raw, rewrite, walk
+from .expr import Expr, ModuleRef, binary, call, const, integer, is_identifier, raw, registered, rewrite, walk
 from .flow import Flow
 from .init import Starts
 from .layers import assertions, tidy
@@ -395,6 +395,6 @@ def _statement(statement: Expr, indent: int, owner: Expr = SELF) -> list[str]:
             if base != owner and (member.data[0] or shown.startswith("getattr(")):
                 return lay("", call(raw("setattr"), base, name, made), "", indent)
             if any(kid.kind == "affine" for kid in numbers):
-                return lay("", call(attr(owner, "add_module"), name, made), "", indent)
+                return lay("", registered(owner, name, made), "", indent)
             return lay(f"{shown} = ", made, "", indent)
     return lay("", statement, "", indent)

@@ -14,7 +14,7 @@ from ...ir.graph import Node, Scope, Value, scopes
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
 from ...ir.rows import can_be_row
-from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, shape, text, walk
+from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, registered, shape, text, walk
 from .fold import Folder
 from .forms import Forms, can_be_dict, counted
 from .init import Starts
@@ -363,8 +363,7 @@ def _item(code: Code, name: str, made: Expr) -> Expr:
         return call(attr(SELF, "register_buffer"), text(name), made.kids[0], **kwargs)
     if is_identifier(name):
         return Expr("assign", "add_module", (child(SELF, name), made))
-    register = "register_parameter" if made.kind == "call" and made.kids[0] == raw("nn.Parameter") else "add_module"
-    return call(attr(SELF, register), text(name), made)
+    return registered(SELF, text(name), made)
 
 
 def _inline(code: Code) -> Expr:

@@ -86,6 +86,14 @@ def attr(base: Expr, name: str) -> Expr:
     return Expr("attr", identifier(name), (base,))
 
 
+def registered(owner: Expr, name: Expr, made: Expr) -> Expr:
+    """The call that gives a module a member whose name is computed, or is no identifier."""
+    if made.kind not in ("call", "make", "inline"):
+        return call(raw("setattr"), owner, name, made)
+    is_parameter = made.kind == "call" and made.kids[0] == raw("nn.Parameter")
+    return call(attr(owner, "register_parameter" if is_parameter else "add_module"), name, made)
+
+
 def _split(name: str) -> tuple[tuple[str, ...], tuple[Expr, ...]]:
     if not _NAME.match(name):
         raise EmitError(f"{name!r} cannot name a module")

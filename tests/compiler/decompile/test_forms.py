@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from python_compare import assert_equal_modules, assert_same_function, load_source
 from random_programs import elaborated, graphs, images, programs
 from torch import nn
@@ -20,8 +20,18 @@ from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import ArchError
 
+PARAMETERS_IN_A_LOOP = """
+block computed() { param kernel = ones([4, 4, 1, 1])  param gain = ones([4, 1, 1, 1])
+  output in -> conv: conv(4, 1, weight = kernel * gain) -> relu: relu -> conv_2: conv(4, 1, weight = kernel) }
+arch Net {
+  input x: [N, 4, 6, 6]
+  output x + (x -> (id, relu) -> each((id, relu) -> each(conv(4, 3) -> computed) -> sum) -> sum)
+}
+"""
+
 
 @given(text=programs())
+@example(text=PARAMETERS_IN_A_LOOP)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_all_forms_of_a_program_do_the_same(text: str) -> None:
     graph = elaborated(text)
