@@ -203,7 +203,7 @@ class Size:
         return _divided(self, other) if isinstance(other, (int, Size)) else NotImplemented
 
     def __rfloordiv__(self, other: int) -> Dim:
-        return _divided(other, self)
+        return _divided(other, self) if isinstance(other, int) else NotImplemented
 
     def __mod__(self, other: Dim) -> Dim:
         return self - other * (self // other)

@@ -263,6 +263,20 @@ def test_wrong(expression: str) -> None:
     assert all(d.hints for d in found if d.code != "E0201")
 
 
+OPERATORS = ["+", "-", "*", "/", "//", "%", "**", "++", "<", "<=", "==", "!=", "and", "or", "..", "->"]
+OPERANDS = ["2", "-1", "0", "1 / 2", "0.5", "true", '"a"', "none", "[1]", "x", "(x, x)", "relu", "x.shape", "double"]
+
+
+@pytest.mark.parametrize("size", ["x.height", "(x.height // 2 - 1)"])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_what_an_operator_makes_of_a_size_is_a_value_or_an_error_with_a_code(operator: str, size: str) -> None:
+    for other in (*OPERANDS, size):
+        for expression in (f"({other}) {operator} {size}", f"{size} {operator} ({other})"):
+            text = f"{HEAD}\narch A {{ input x: [N, 3, H, 8]   v = {expression}   output x -> [v, relu] }}"
+            outcome = Program.parse(text).elaborate()
+            assert (outcome.graph is None) == bool(outcome.diagnostics), expression
+
+
 TWINS = [("1", "true"), ("1", "1.0"), ("0", "false"), ("[1]", "[true]"), ("1 / 2", "0.5")]
 
 
