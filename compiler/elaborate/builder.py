@@ -71,7 +71,7 @@ class Builder(Inference):
             self.open_virtuals()
         if op.needs_fixed_vector:
             inputs = tuple(map(self._fixed_vector, inputs))
-        if op.arity is not None and (len(inputs) != op.arity or op.tensor_parameters):
+        if not inputs if op.arity is None else len(inputs) != op.arity or op.tensor_parameters:
             self._check_arity(op, inputs, span)
         try:
             outputs = self.infer(op, tuple(map(_TYPE, inputs)))
@@ -146,7 +146,9 @@ class Builder(Inference):
         if message is None:
             return
         hints = ()
-        if op.arity == 1 and len(inputs) > 1:
+        if not inputs:
+            hints = ("an empty list has no branch; `if len(fs) > 0 then concat(*fs) else id` passes the input on",)
+        elif op.arity == 1 and len(inputs) > 1:
             hints = (
                 f"`each({op.kind}...)` applies it to every one of them",
                 "`sum`, `mean`, `max` or `concat` merges them into one",

@@ -220,6 +220,7 @@ WRONG: dict[str, str] = {
     "(x, relu)": "E0324",
     **dict.fromkeys(("relu ** 2.5", "relu ** true", "relu ** -1"), "E0332"),
     "x ** 2": "E0331",
+    **dict.fromkeys(("x -> concat([])", "x -> multiply([])"), "E0301"),
     '"{1.5}"': "E0312",
     '"{true}"': "E0312",
     **dict.fromkeys(("sqrt(-1)", 'abs("a")', "abs(true)", "len(3)", "zip([1], [1, 2])", "max([])"), "E0338"),
