@@ -6,27 +6,27 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.export import Dim as ExportDim
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.quoting import quoted
 from ..ir.graph import Graph
-from ..ir.sizes import Size, symbols
+from ..ir.sizes import Size
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
 from .check import Record, Run, Trial, check_forward, named, placement, running, wanted
+from .dynamic_shapes import dynamic_shapes, fixed_axes, inferred, symbols_of
 from .memory import is_memory_error
 from .modules import ArchModule, flattened
 from .onnx_forms import in_onnx_forms
-from .private import is_open, open_lengths, open_sizes, operators_kept, pytree, refused_dimensions, release_bounds
+from .private import open_lengths, open_sizes, operators_kept, pytree, refused_dimensions, release_bounds
 from .trials import Sizes, larger_sizes, least_sizes, make_inputs, shown
 
 _ROUNDING = 1e-3
@@ -78,7 +78,7 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
             )
             assert made is not None
             _restore_names(made.model.graph, f"{holder}.")
-            _name_axes(made.model.graph, graph, _symbols(program, graph))
+            _name_axes(made.model.graph, graph, symbols_of(program, graph))
             usual = {
                 str(size): n
                 for entry in graph.inputs
@@ -147,7 +147,7 @@ def export(module: nn.Module, graph: Graph, takes: torch.dtype | None = None) ->
     refusal: ArchError | None = None
     with quiet(), refusals("torch.export"), running(module, device), torch.no_grad():
         for careful in (True, False):
-            for shapes in _dynamic_shapes(graph):
+            for shapes in dynamic_shapes(graph):
                 try:
                     with open_sizes(careful), open_lengths():
                         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
@@ -163,12 +163,12 @@ def export(module: nn.Module, graph: Graph, takes: torch.dtype | None = None) ->
                     return program
         if refusal is not None:
             raise refusal
-        return torch.export.export(module, inputs, dynamic_shapes=_inferred(graph))
+        return torch.export.export(module, inputs, dynamic_shapes=inferred(graph))
 
 
 def _check_free(program: ExportedProgram, graph: Graph) -> None:
     """Raises ArchError (E0821) where a symbolic axis of an input became a number."""
-    fixed = _fixed(program, graph)
+    fixed = fixed_axes(program, graph)
     if fixed:
         raise _fixes(", ".join(fixed))
 
@@ -223,68 +223,6 @@ def _fixes(what: str) -> ArchError:
     return ArchError([Diagnostic("E0821", message, hints=(hint,))])
 
 
-def _dynamic_shapes(graph: Graph) -> list[tuple[dict[int, Any], ...]]:
-    """What may be said to torch of the symbolic axes, the best first. Where no two axes are related there is nothing to
-    state, and a program in which torch has to prove each of its conditions true of all sizes would be refused."""
-    sizes = [size for axes in _open_axes(graph) for _, size in axes]
-    related = any(len(symbols(size)) != 1 or not str(size).isidentifier() for size in sizes)
-    if related or len({str(size) for size in sizes}) < len(sizes):
-        return [_stated(graph), _inferred(graph)]
-    return [_inferred(graph)]
-
-
-def _stated(graph: Graph) -> tuple[dict[int, Any], ...]:
-    """The symbolic axes of each input, with the sizes as the spec relates them."""
-    names = {entry.name for entry in graph.inputs}
-    known = {name: ExportDim(_unused(name, names)) for name in graph.nominal}
-    return tuple([{axis: _dimension(dim, known) for axis, dim in axes} for axes in _open_axes(graph)])
-
-
-def _open_axes(graph: Graph) -> list[list[tuple[int, Size]]]:
-    """The axes of each input that may have several sizes, with these."""
-    single = graph.requirements.fixed()
-    return [
-        [(axis, dim) for axis, dim in enumerate(entry.type.dims) if isinstance(dim, Size) and dim.symbols() - single]
-        for entry in graph.inputs
-    ]
-
-
-def _inferred(graph: Graph) -> tuple[dict[int, Any], ...]:
-    """The same, with torch to find the relations: it may infer sharper bounds than the spec states."""
-    return tuple([dict.fromkeys(axes, ExportDim.AUTO) for axes in _stated(graph)])
-
-
-def _dimension(dim: Any, known: Mapping[str, Any]) -> Any:
-    """torch's name for a symbolic axis: a dimension, a multiple of one plus a number, or its own to find."""
-    names = sorted(symbols(dim))
-    if len(names) != 1:
-        return ExportDim.AUTO
-    (name,) = names
-    at = [dim.evaluate({name: value}) for value in (1, 2, 5)]
-    factor, offset = at[1] - at[0], 2 * at[0] - at[1]
-    if factor < 1 or at[2] != 5 * factor + offset:
-        return ExportDim.AUTO
-    base = known[name]
-    scaled = base if factor == 1 else factor * base
-    return scaled if offset == 0 else scaled + offset
-
-
-def _placeholders(program: ExportedProgram) -> list[fx.Node]:
-    """The nodes of the arch's inputs."""
-    user = set(program.graph_signature.user_inputs)
-    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in user]
-
-
-def _fixed(program: ExportedProgram, graph: Graph) -> list[str]:
-    """The symbolic axes of inputs that became numbers."""
-    found = []
-    for entry, axes, node in zip(graph.inputs, _open_axes(graph), _placeholders(program), strict=True):
-        for axis, dim in axes:
-            if not is_open(node.meta["val"].shape[axis]):
-                found.append(f"axis {axis} of `{entry.name}` ({dim})")
-    return found
-
-
 @contextmanager
 def refusals(what: str) -> Iterator[None]:
     """What an exporter raises, as a diagnostic."""
@@ -331,21 +269,6 @@ def require_onnx() -> None:
         raise ArchError([Diagnostic("E0820", message, hints=("pip install 'archc-lang[onnx]'",))])
 
 
-def _symbols(program: ExportedProgram, graph: Graph) -> dict[str, str]:
-    """The exporter's symbols, such as `s77`, in terms of the spec's."""
-    found: dict[str, str] = {}
-    for entry, node in zip(graph.inputs, _placeholders(program), strict=True):
-        for dim, size in zip(entry.type.dims, node.meta["val"].shape, strict=True):
-            if isinstance(dim, int) or isinstance(size, int):
-                continue
-            inner, outer = list(size.node.expr.free_symbols), symbols(dim)
-            if size.node.expr in inner:
-                found[str(inner[0])] = str(dim) if str(dim).isidentifier() else f"({dim})"
-            elif len(inner) == len(outer) == 1:  # the same multiple of one symbol, as `_dimension` states it
-                found[str(inner[0])] = next(iter(outer))
-    return found
-
-
 def _name_axes(made: Any, graph: Graph, names: Mapping[str, str]) -> None:
     """Calls symbolic axes what the spec calls them: of inputs and outputs in its words, inside in terms of them. Axes
     inside that torch has no name for stay so: one name for all of them would say that they are equal."""
@@ -368,15 +291,12 @@ def _output_names(graph: Graph, module: nn.Module) -> list[str]:
     for output in graph.outputs:
         name, several = output.name or "out", len(output.values) > 1
         for place in range(0 if output.when_training else len(output.values)):
-            names.append(_unused(f"{name}_{place}" if several else name, taken))
-            taken.add(names[-1])
+            found = f"{name}_{place}" if several else name
+            while found in taken:
+                found = f"{found}_out"
+            names.append(found)
+            taken.add(found)
     return names
-
-
-def _unused(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name = f"{name}_out"
-    return name
 
 
 def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
