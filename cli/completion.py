@@ -101,7 +101,7 @@ def complete_rewrites(incomplete: str) -> list[str]:
 def complete_explained(incomplete: str) -> list[str]:
     """Codes, and the words and names of the language."""
     from ..compiler.elaborate.language import known_names
-    from ..dsl.codes import all_codes, all_operators, all_words
+    from ..dsl.codes import all_pages
 
-    known = (*all_codes(), *all_words(), *all_operators(), *known_names())
+    known = (*all_pages(), *known_names())
     return [name for name in known if name.startswith(incomplete)]

@@ -21,7 +21,7 @@ _CODE = re.compile(r"E0*(\d+)")
 def run_explain(request: Explain) -> int:
     """Prints the explanation of a code or a name, or without one a table of all. For others raises a usage error."""
     from ..compiler.elaborate.language import form_of, known_names
-    from ..dsl.codes import all_codes, all_operators, all_words
+    from ..dsl.codes import all_codes, all_pages
     from ..editor.reference import described
 
     name = request.name
@@ -29,10 +29,9 @@ def run_explain(request: Explain) -> int:
         list_explained()
         return 0
     codes, names = all_codes(), list(known_names())
-    if name.upper() in codes:
-        _say_page(name.upper())
-    elif name in all_words() or name in all_operators():
-        _say_page(name)
+    page = next((known for known in (name.upper(), name) if known in all_pages()), None)
+    if page is not None:
+        _say_page(page)
     elif name in names:
         _, entry = described(name)
         if entry is not None:

@@ -32,36 +32,38 @@ class Page:
     right: str | None
 
 
-def all_codes() -> list[str]:
-    """The codes that have a page, in order."""
-    return sorted(page.stem for page in EXPLANATIONS.glob("E*.md"))
-
-
 @cache
-def all_words() -> dict[str, str]:
-    """The words of the grammar, each with the name of its page."""
-    return _named("words")
-
-
-@cache
-def all_operators() -> dict[str, str]:
-    """The operators of the grammar, each with the name of its page."""
-    return _named("operators")
-
-
-def _named(kind: str) -> dict[str, str]:
-    pages = sorted(EXPLANATIONS.glob(f"{kind}/*.md"))
-    return {
-        name: f"{kind}/{page.stem}"
-        for page in pages
+def all_pages() -> dict[str, str]:
+    """All that has a page, each with the place of that: the codes in order, the words and the operators."""
+    codes = {page.stem: page.stem for page in sorted(EXPLANATIONS.glob("E*.md"))}
+    named = {
+        name: f"{page.parent.name}/{page.stem}"
+        for kind in ("words", "operators")
+        for page in sorted(EXPLANATIONS.glob(f"{kind}/*.md"))
         for name in page.read_text(encoding="utf-8").partition(":")[0].removeprefix("# ").split(", ")
     }
+    return codes | named
+
+
+def all_codes() -> list[str]:
+    """The codes that have a page, in order."""
+    return [name for name, place in all_pages().items() if name == place]
+
+
+def all_words() -> dict[str, str]:
+    """The words of the grammar, each with the place of its page."""
+    return {name: place for name, place in all_pages().items() if place.startswith("words/")}
+
+
+def all_operators() -> dict[str, str]:
+    """The operators of the grammar, each with the place of its page."""
+    return {name: place for name, place in all_pages().items() if place.startswith("operators/")}
 
 
 def explained(name: str) -> Page:
     """What the page of a code, a word or an operator says. Raises `FileNotFoundError` where there is none, `ValueError`
     for another form."""
-    path = EXPLANATIONS / f"{(all_words() | all_operators()).get(name, name)}.md"
+    path = EXPLANATIONS / f"{all_pages().get(name, name)}.md"
     page = _PAGE.fullmatch(path.read_text(encoding="utf-8"))
     if page is None:
         raise ValueError(f"the page of {name} has another form")

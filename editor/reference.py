@@ -9,7 +9,7 @@ from ..compiler.ir.initialisers import INITIALISERS
 from ..compiler.ops.reference import Entry, initialiser_reference, reference
 from ..compiler.passes.registry import lookup
 from ..dsl import ast
-from ..dsl.codes import all_codes, all_words, explained
+from ..dsl.codes import all_pages, explained
 
 
 def described(name: str) -> tuple[str, Entry | None]:
@@ -44,7 +44,7 @@ def documented(name: str) -> str:
 
 def page(name: str) -> str | None:
     """The explanation of a code or of a word of the grammar as Markdown, None where there is none."""
-    if name not in all_words() and name not in all_codes():
+    if name not in all_pages():
         return None
     found = explained(name)
     parts = [f"**{name}**: {found.title}", *found.paragraphs]
