@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -22,6 +23,17 @@ _ATTENTION = _ATEN.scaled_dot_product_attention.default
 _LSTM, _PLAIN = _ATEN.lstm.input, (_ATEN.rnn_tanh.input, _ATEN.rnn_relu.input)
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a call of an operator becomes, unless it stays for what it is given."""
+
+    made: Callable[..., Any]
+    stays: Callable[..., bool] = lambda *_: False
+
+    def __call__(self, *given: Any, **more: Any) -> Any:
+        return NotImplemented if self.stays(*given) else self.made(*given, **more)
+
+
 def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
     """The program with each adaptive pool as means or maxima over masks of its windows, which hold at every size, each
     attention over tensors of four axes, the parts of an open size as slices, and the loop of each RNN, and LSTM with a
@@ -31,17 +43,17 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
     pools at every size stay. Raises ArchError (E0821) where such a loop has no fixed number of steps.
     """
     sliced = _parts_as_slices(program.graph)
-    forms: dict[Any, tuple[Callable[..., bool], Callable[..., Any]]] = {
-        **dict.fromkeys(_AVERAGE, (_is_plain, _average)),
-        **dict.fromkeys(_LARGEST, (_is_plain, _largest)),
-        _ATTENTION: (_has_four_axes, _attention),
-        _LSTM: (_has_no_projection, partial(_loop, "an LSTM with a projection", written_out(_LSTM))),
-        **{op: (_never, partial(_loop, "an RNN", written_out(op))) for op in _PLAIN},
+    forms: dict[Any, _Form] = {
+        **dict.fromkeys(_AVERAGE, _Form(_average, _is_plain)),
+        **dict.fromkeys(_LARGEST, _Form(_largest, _is_plain)),
+        _ATTENTION: _Form(_attention, lambda query, *_: query.ndim == 4),
+        _LSTM: _Form(partial(_loop, "an LSTM with a projection", written_out(_LSTM)), _has_no_projection),
+        **{op: _Form(partial(_loop, "an RNN", written_out(op))) for op in _PLAIN},
     }
     table = {
-        op: partial(_unless, *forms[op])
-        for op in forms
-        if not all(forms[op][0](*_values(node)) for node in program.graph.find_nodes(op="call_function", target=op))
+        op: form
+        for op, form in forms.items()
+        if not all(form.stays(*_values(node)) for node in program.graph.find_nodes(op="call_function", target=op))
     }
     if not table and not sliced:
         return program
@@ -52,18 +64,6 @@ def in_onnx_forms(program: ExportedProgram) -> ExportedProgram:
 def _values(node: fx.Node) -> Any:
     """The arguments of a call, with tensors of shapes alone for nodes."""
     return map_arg(node.args, lambda given: given.meta["val"])
-
-
-def _unless(stays: Callable[..., bool], form: Callable[..., Any], *given: Any, **more: Any) -> Any:
-    return NotImplemented if stays(*given) else form(*given, **more)
-
-
-def _never(*_: Any) -> bool:
-    return False
-
-
-def _has_four_axes(query: Tensor, *_: Any) -> bool:
-    return query.ndim == 4
 
 
 def _has_no_projection(x: Tensor, states: Sequence[Tensor], *_: Any) -> bool:
