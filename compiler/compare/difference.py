@@ -20,7 +20,8 @@ class Entry:
 
     `before` and `after` hold the layer or scope on either side, or several that are alike, or have only consequences;
     `each` is what each of them costs more after than before, and `layers` how many layers are added, removed or
-    concerned in all. Of several that are alike `members` are those of the first.
+    concerned in all. Of several that are alike `members` are those of the first. What is shared and differs alike
+    wherever it is applied is one entry, with an item for each application.
     """
 
     status: str
@@ -43,8 +44,8 @@ class Entry:
 
     @property
     def count(self) -> int:
-        """How many alike."""
-        return len(self.items)
+        """How many alike, what is shared once."""
+        return len(set(map(_thing, self.items)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,10 @@ class Difference:
         return bool(self.entries or self.outputs or self.renamed)
 
     def count(self, status: str) -> int:
-        """How many layers were "added", "removed" or "changed", or are other as a "consequence"."""
-        return self.statuses[status != "removed"].count(status)
+        """How many layers were "added", "removed" or "changed", or are other as a "consequence"; one that is shared
+        counts once."""
+        graph, statuses = (self.before if status == "removed" else self.after), self.statuses[status != "removed"]
+        return len({node.owner for node, found in zip(graph.nodes, statuses, strict=True) if found == status})
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.count(s):,} {s}" for s in ("added", "removed", "changed"))
@@ -147,7 +150,7 @@ class _Entries:
     def scope(self, one: Item | None, other: Item | None) -> Entry | None:
         """The entry of a scope, None where it is no different."""
         made = (self._child(a, b) for a, b in children(one, other))
-        members = _folded([entry for entry in made if entry is not None])
+        members = _folded(_once([entry for entry in made if entry is not None]))
         renamed = one is not None and other is not None and _renamed(one, other)
         if not members and not renamed:
             return None
@@ -192,6 +195,32 @@ def _renamed(one: Item, other: Item) -> bool:
     if one.parent is None or other.parent is None or (one.node is not None and not one.name and not other.name):
         return False
     return one.parent.partner is not other.parent or numberless(one.name) != numberless(other.name)
+
+
+def _once(entries: list[Entry]) -> list[Entry]:
+    """The entries of a scope, with one for all applications of what is shared, where these differ alike."""
+    found: dict[Hashable, Entry] = {}
+    for place, entry in enumerate(entries):
+        key = place if entry.status in ("added", "removed") else _same(entry)
+        found[key] = _together(found[key], entry) if key in found else entry
+    return [*found.values()]
+
+
+def _together(one: Entry, other: Entry) -> Entry:
+    """Two applications of what is shared as one."""
+    members = list(map(_together, one.members, other.members))
+    return replace(_joined([one, other]), layers=one.layers, members=members)
+
+
+def _same(entry: Entry) -> Hashable:
+    """Equal for applications of what is shared that differ alike."""
+    sides = tuple(frozenset(map(_thing, side)) for side in (entry.before, entry.after))
+    return entry.status, sides, entry.settings, tuple(map(_same, entry.members))
+
+
+def _thing(item: Item) -> Hashable:
+    """The layer or scope of which an item is an application."""
+    return (item.node.owner,) if item.node is not None else id(item.scope)
 
 
 def _folded(entries: list[Entry]) -> list[Entry]:

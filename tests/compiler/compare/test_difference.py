@@ -16,6 +16,7 @@ from patience import IN_TIME
 
 import archc
 from archc.catalog import shipped_files
+from archc.compiler.compare.comparison import Costs
 from archc.compiler.compare.difference import Difference, Entry, difference
 from archc.compiler.ir.graph import Graph, concrete
 
@@ -377,6 +378,17 @@ def test_sharing_is_a_setting() -> None:
     found = difference(shared, own)
     assert found
     assert found.parameters == 8 * 8 * 9
+
+
+@pytest.mark.parametrize("head", ["linear({})", "linear(16) -> relu -> fc: linear({})"])
+def test_what_is_shared_and_changes_stands_once_with_the_costs_of_all_applications(head: str) -> None:
+    spec = "arch A {{ input x: [N, 16]  shared head = {}  output a = x -> head  output b = x -> linear(16) -> head }}"
+    before, after = (archc.loads(spec.format(head.format(n))).ir for n in (10, 5))
+    found = difference(before, after)
+    changed = flat(found.entries)[-1]
+    assert found.count("changed") == 1 and len(found.entries) == 1 and changed.count == 1
+    assert changed.costs == Costs(parameters=-5 * 17, multiply_adds=-2 * 5 * 16)
+    assert changed.costs == found.entries[0].costs == Costs(found.parameters, found.multiply_adds)
 
 
 def test_other_wires_are_a_change() -> None:
