@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import prod
 from operator import mul
-from string import ascii_lowercase
 from typing import NamedTuple
 
 from ..ir.graph import Value
@@ -16,7 +15,7 @@ from ..ops.axes import product
 from ..ops.indexing import IndexSelect
 from ..ops.shape import Flatten
 from .reader import Call, Reader
-from .rearranging import rejoined
+from .rearranging import part_names, pattern_of, rejoined
 from .table import Made, Table
 from .unsayable import Unsayable
 from .values import shape_of
@@ -97,9 +96,9 @@ def _rearranged(
     call: Call, value: Value, parts: list[Group], have: Shape, shape: Shape, batch: tuple[int, int] = (0, 0)
 ) -> Value:
     """Axes that are split and joined. The `batch`, told by its places before and after, comes first in the spec."""
-    letters = iter(ascii_lowercase.replace("n", ""))
-    left: list[str] = []
-    right: list[str] = []
+    letters = part_names()
+    left: list[list[str]] = []
+    right: list[list[str]] = []
     sizes: dict[str, int] = {}
     for group in parts:
         old, new = [have[axis] for axis in group.old], [shape[axis] for axis in group.new]
@@ -110,12 +109,10 @@ def _rearranged(
             waiting = list(zip(names, pieces, strict=True))
             for place, size in enumerate(dims):
                 held = _held(waiting, size, place == len(dims) - 1)
-                side.append(held[0] if len(held) == 1 else f"({' '.join(held)})")
+                side.append(held)
                 if side is left:
                     sizes |= {name: pieces[names.index(name)] for name in held[1:]}
-    for side, place in zip((left, right), batch, strict=True):
-        side.insert(0, side.pop(place))
-    return call.make("rearrange", value, pattern=f"{' '.join(left)} -> {' '.join(right)}", **sizes)
+    return call.make("rearrange", value, pattern=pattern_of(left, right, batch), **sizes)
 
 
 def _pieces(old: Sequence[int], new: Sequence[int]) -> list[int]:

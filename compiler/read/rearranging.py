@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import permutations, product
 from math import prod
@@ -96,17 +96,14 @@ def deepened(call: Call, axis: int) -> Value | None:
             break
     else:
         return None
-    letters = iter(ascii_lowercase.replace("n", ""))
-    rank = len(shape_of(base))
-    names = ["n" if at == call.batch else next(letters) for at in range(rank)]
+    letters = part_names()
+    names = ["n" if at == call.batch else next(letters) for at in range(len(shape_of(base)))]
     inner = {at: next(letters) for at in sorted(steps)}
-    left = [_axis([name, *([inner[at]] if at in steps else [])]) for at, name in enumerate(names)]
-    right = [_axis([*(inner[at] for at in order), name]) if at == axis else name for at, name in enumerate(names)]
-    for side in (left, right):
-        side.insert(0, side.pop(call.batch))
+    left = [[name, *([inner[at]] if at in steps else [])] for at, name in enumerate(names)]
+    right = [[*(inner[at] for at in order), name] if at == axis else [name] for at, name in enumerate(names)]
     sizes = {letter: steps[at] for at, letter in inner.items()}
     with suppress(Unsayable):
-        pattern = f"{' '.join(left)} -> {' '.join(right)}"
+        pattern = pattern_of(left, right, (call.batch, call.batch))
         return call.make("rearrange", value.value if isinstance(value, Moved) else value, pattern=pattern, **sizes)
     return None
 
@@ -149,15 +146,12 @@ def _rearranged(call: Call, split: fx.Node, order: tuple[int, ...], shape: Shape
         return None
     if batch == place == 0 and _is_shuffle(parts) and x.channel_axis == 1:
         return call.make("channel_shuffle", value, groups=shape_of(split)[1])
-    letters = iter(ascii_lowercase.replace("n", ""))
+    letters = part_names()
     names = ["n" if part == first else next(letters) for part in range(len(order))]
-    sides = [
-        [_axis([names[part] for part in side[axis]]) for axis in (at, *(a for a in range(len(side)) if a != at))]
-        for side, at in ((parts.left, batch), (parts.right, place))
-    ]
+    left, right = ([[names[part] for part in group] for group in side] for side in (parts.left, parts.right))
     called = Called(names, _dims(call.reader, split))
     with suppress(Unsayable):
-        pattern = " -> ".join(map(" ".join, sides))
+        pattern = pattern_of(left, right, (batch, place))
         made = call.make("rearrange", value, pattern=pattern, **_sizes(parts, called, [called]))
         call.reader.ways.setdefault(parts, {})[made[0]] = called
         call.batch = place
@@ -171,8 +165,19 @@ def _is_shuffle(parts: Parts) -> bool:
     return parts.left == ((0,), (1, 2), *rest) and parts.right == ((0,), (2, 1), *rest)
 
 
-def _axis(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"({' '.join(names)})"
+def part_names() -> Iterator[str]:
+    """Names of parts of axes in a pattern; the batch is `n`."""
+    return iter(ascii_lowercase.replace("n", ""))
+
+
+def pattern_of(left: Sequence[Sequence[str]], right: Sequence[Sequence[str]], batch: tuple[int, int]) -> str:
+    """The pattern of a `rearrange` by the names of the parts that each axis holds before and after. The batch, told by
+    its places there, comes first."""
+    sides = []
+    for side, at in zip((left, right), batch, strict=True):
+        axes = [names[0] if len(names) == 1 else f"({' '.join(names)})" for names in side]
+        sides.append(" ".join((axes[at], *axes[:at], *axes[at + 1 :])))
+    return " -> ".join(sides)
 
 
 def _parts(reader: Reader, have: Shape, parts: Shape, order: tuple[int, ...], shape: Shape) -> Parts | None:
