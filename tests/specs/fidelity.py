@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
+from lines import replaced
 from oracles import Row, families
 
 HERE = Path(__file__).parent
@@ -119,11 +120,9 @@ def line_key(line: str) -> str:
 
 
 def write(rows: list[str]) -> None:
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(END)[2]
     rule = "| " + " | ".join(["---"] * HEADER.count(" | ") + ["---"]) + " |"
     body = "\n".join([HEADER, rule, *rows])
-    PAGE.write_text(f"{before}{START}\n{body}\n\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), "rows", body), encoding="utf-8")
 
 
 if __name__ == "__main__":
