@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ from .axes import AxisChoice
 from .broadcast import check_count, merged
 from .core import Exact
 from .maps import KeepsShape, check_start, need_float
-from .values import Bool, Init, Positive, Real
+from .values import Bool, Init, Mark, Positive, Real
 
 
 class _Pointwise(KeepsShape):
@@ -37,7 +37,7 @@ class Power(_Pointwise):
     operands: ClassVar[tuple[str, ...]] = ("base", "n")
     arity: ClassVar[int | None] = None
 
-    n: Exact | None = Field(None, description="the exponent; none is 2, or the second tensor")
+    n: Annotated[Exact | None, Mark.COUNTED] = Field(None, description="the exponent; none is 2, or the second tensor")
     base: Exact | None = Field(None, description="the base, where the tensor is the exponent")
 
     @model_validator(mode="after")

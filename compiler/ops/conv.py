@@ -16,7 +16,20 @@ from ..ir.types import TensorType
 from .axes import product
 from .maps import certain, check_starts, compact, expand, fixed_channels, need_map
 from .pad import ahead
-from .values import Axes, Bias, Count, Init, Padding, Shown, WholeAxes, Words, one_of
+from .values import (
+    Bias,
+    Count,
+    Dilation,
+    Extents,
+    Groups,
+    Init,
+    OutputPadding,
+    Padding,
+    Shown,
+    WholeAxes,
+    Words,
+    one_of,
+)
 from .windows import Window
 
 PaddingMode = Annotated[
@@ -33,15 +46,15 @@ class Convolution(Op):
     family = "conv"
     traits = Trait.AFFINE | Trait.ALLOCATES | Trait.WEIGHTED
 
-    kernel: Axes = Field(description="size of the window")
-    stride: Axes = Field(1, description="step of the window")
+    kernel: Extents = Field(description="size of the window")
+    stride: Extents = Field(1, description="step of the window")
     padding: Padding = Field(
         "half",
         description='numbers of rows and columns added around the map; "half" is (extent - 1) // 2 on each side, '
         "where extent = dilation * (kernel - 1) + 1, which keeps the size at stride 1 for odd kernels; "
         '"same" is TensorFlow\'s: output size ceil(n / stride), the odd row behind; "valid" is 0',
     )
-    dilation: Axes = Field(1, description="distance between the window's elements")
+    dilation: Dilation = Field(1, description="distance between the window's elements")
     bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
     init: Annotated[Init, Shown("torch's")] = Field(TORCH_WEIGHT, description="how the weight starts")
     padding_mode: PaddingMode = Field("zeros", description="what the padding holds")
@@ -169,7 +182,7 @@ class Conv(Convolution):
     torch_order = ("in", *positional, "dilation", "groups", "bias")
 
     channels: Count = Field(description="output channels")
-    groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
+    groups: Groups = Field(1, description="parts into which the channels are split, each convolved on its own")
 
     @classmethod
     def looks_like_torch(cls, given: Sequence[Any], x: TensorType) -> bool:
@@ -221,12 +234,12 @@ class UpConv(Op):
     has_weights = True
 
     channels: Count = Field(description="output channels")
-    kernel: Axes = Field(2, description="size of the window")
-    stride: Axes = Field(2, description="step between the windows in the output")
+    kernel: Extents = Field(2, description="size of the window")
+    stride: Extents = Field(2, description="step between the windows in the output")
     padding: WholeAxes = Field(0, description="rows and columns cut off on each side of the output")
-    output_padding: WholeAxes = Field(0, description="rows and columns added behind the output")
-    dilation: Axes = Field(1, description="distance between the window's elements")
-    groups: Count = Field(1, description="parts into which the channels are split, each convolved on its own")
+    output_padding: OutputPadding = Field(0, description="rows and columns added behind the output")
+    dilation: Dilation = Field(1, description="distance between the window's elements")
+    groups: Groups = Field(1, description="parts into which the channels are split, each convolved on its own")
     bias: Bias = Field(False, description="whether a bias is learned, or how it starts; true starts it as torch does")
     init: Annotated[Init, Shown("torch's")] = Field(
         TORCH_WEIGHT, description="how the weight starts; `bilinear` makes a bilinear upsampling"

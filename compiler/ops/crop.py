@@ -28,7 +28,7 @@ from .axes import (
     spread,
 )
 from .run_time import required_size
-from .values import Axes, Beside, Count, WholeAxes, Words
+from .values import Beside, Count, Extents, WholeAxes, Words
 
 
 class Cutting(Op):
@@ -67,7 +67,7 @@ class Subsample(Cutting):
     traits: ClassVar[Trait] = Trait.PER_CHANNEL | Trait.AFFINE | Trait.KEEPS_NONNEGATIVE
     positional: ClassVar[tuple[str, ...]] = ("stride",)
 
-    stride: Axes = Field(2, description="the step")
+    stride: Extents = Field(2, description="the step")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs

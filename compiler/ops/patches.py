@@ -16,7 +16,7 @@ from ..ir.words import BadValue
 from .axes import Sizes, check_rank, fixed, product, spatial_axes
 from .maps import compact, need_float, need_map
 from .run_time import required_size
-from .values import Axes, Beside, WholeAxes
+from .values import Beside, Dilation, Extents, WholeAxes
 from .windows import Window
 
 _LIKE = "`fold(3, like = x)` takes the size of a map"
@@ -31,10 +31,10 @@ class _Patches(Op):
     slides: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("kernel", "stride")
 
-    kernel: Axes = Field(description="size of the window")
-    stride: Axes = Field(1, description="step of the window")
+    kernel: Extents = Field(description="size of the window")
+    stride: Extents = Field(1, description="step of the window")
     padding: WholeAxes = Field(0, description="rows and columns of zeros around the map")
-    dilation: Axes = Field(1, description="distance between the window's elements")
+    dilation: Dilation = Field(1, description="distance between the window's elements")
 
     @property
     def window(self) -> Window:

@@ -13,7 +13,7 @@ from ..ir.types import TensorType
 from .conv import changed
 from .maps import compact, expand, need_map
 from .pad import ahead
-from .values import Axes, Bool, EvenPadding, Pad, Padding, Positive, Shown
+from .values import Axes, Bool, Dilation, EvenPadding, Extents, Mark, Pad, Padding, Positive, Shown
 from .windows import Window
 
 
@@ -31,8 +31,8 @@ class Pool(Op):
     averages: ClassVar[bool] = True
     """Whether torch computes it by averaging; in three dimensions that wants maps as large as the window, unpadded."""
 
-    kernel: Axes = Field(description="size of the window")
-    stride: Annotated[Axes | None, Shown("kernel")] = Field(None, description="step of the window")
+    kernel: Extents = Field(description="size of the window")
+    stride: Annotated[Extents | None, Shown("kernel"), Mark.COUNTED] = Field(None, description="step of the window")
     ceil: Bool = Field(
         False,
         description="whether sizes round up: a window that starts in the map may then reach out of it, as in Caffe",
@@ -112,7 +112,7 @@ class MaxPool(Pool):
     padding: Padding = Field(
         0, description="rows and columns of minus infinity around the map, at most half the window; else as of `conv`"
     )
-    dilation: Axes = Field(1, description="distance between the window's elements")
+    dilation: Dilation = Field(1, description="distance between the window's elements")
 
     def window(self, rank: int) -> Window:
         stride = self.kernel if self.stride is None else self.stride

@@ -17,7 +17,7 @@ from ..ir.words import BadValue, met, say, whole
 from .along import AlongAxis
 from .axes import AxisChoice, axis_names, fixed, replaced, spatial_index
 from .maps import need_map
-from .values import Count, Words
+from .values import Count, Mark, Words
 
 
 def _parts(value: Any) -> int | tuple[int, ...]:
@@ -136,7 +136,7 @@ class _Pixels(Op):
     positional: ClassVar[tuple[str, ...]] = ("factor",)
     is_module: ClassVar[bool] = False
 
-    factor: Count
+    factor: Annotated[Count, Mark.COUNTED]
 
     def lower(self, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Lowering:
         return Program((function(f"torch.nn.functional.{self.kind}", In(0), self.factor),))
@@ -151,7 +151,7 @@ class PixelShuffle(_Pixels):
 
     kind: ClassVar[str] = "pixel_shuffle"
 
-    factor: Count = Field(description="r, how many times the height and the width grow")
+    factor: Annotated[Count, Mark.COUNTED] = Field(description="r, how many times the height and the width grow")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs
@@ -173,7 +173,7 @@ class PixelUnshuffle(_Pixels):
 
     kind: ClassVar[str] = "pixel_unshuffle"
 
-    factor: Count = Field(description="r, how many times the height and the width shrink")
+    factor: Annotated[Count, Mark.COUNTED] = Field(description="r, how many times the height and the width shrink")
 
     def infer(self, inputs: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = inputs

@@ -20,7 +20,7 @@ from ..ir.types import Axis, TensorType
 from ..ir.words import BadValue, met
 from .broadcast import merged
 from .maps import KeepsShape, need_float
-from .values import Count, Probability, Whole, Words, one_of
+from .values import Count, Mark, Probability, Whole, Words, one_of
 
 Per = Annotated[str, one_of("batch", "image"), Words('"batch" or "image"')]
 
@@ -195,7 +195,7 @@ class Choice(Op):
     carries_data: ClassVar[bool] = False
     is_drawn: ClassVar[bool] = True
 
-    n: Count = Field(description="how many numbers there are to choose from")
+    n: Annotated[Count, Mark.COUNTED] = Field(description="how many numbers there are to choose from")
     share: Probability = Field(1.0, description="probability that there is a choice at all")
     per: Per = Field("batch", description="what one number holds for: the mini-batch or an image")
 

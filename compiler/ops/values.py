@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -30,6 +31,15 @@ class Shown:
     """What the reference shows as a default that no value of the language can say (`stride = kernel`)."""
 
     text: str
+
+
+class Mark(Enum):
+    """What a written architecture has to know of a setting beside its type."""
+
+    COUNTED = auto()
+    """Settings of other layers are multiples of it by chance alone, as of a window's side."""
+    OF_EACH = auto()
+    """Each layer says it, as the form of its window: no `default` gives it to all layers of a kind."""
 
 
 def one_of(*choices: str) -> PlainValidator:
@@ -117,10 +127,20 @@ Bias = Annotated[bool | Initialiser, PlainValidator(bias), Words("true, false or
 Axes = Annotated[
     int | tuple[int, ...], PlainValidator(per_axis(1)), Words("positive whole number, or a list of one for each axis")
 ]
-Padding = Annotated[Pad, PlainValidator(padding), Words(PADDING_WORDS)]
+Extents = Annotated[Axes, Mark.COUNTED]
+Dilation = Annotated[Extents, Mark.OF_EACH]
+Groups = Annotated[Count, Mark.OF_EACH]
+Padding = Annotated[Pad, PlainValidator(padding), Words(PADDING_WORDS), Mark.COUNTED]
 EvenPadding = Annotated[
-    Pad, PlainValidator(even_padding), Words('number, list of one for each axis, "half", "same" or "valid"')
+    Pad,
+    PlainValidator(even_padding),
+    Words('number, list of one for each axis, "half", "same" or "valid"'),
+    Mark.COUNTED,
 ]
 WholeAxes = Annotated[
-    int | tuple[int, ...], PlainValidator(per_axis(0)), Words("whole number from 0, or a list of one for each axis")
+    int | tuple[int, ...],
+    PlainValidator(per_axis(0)),
+    Words("whole number from 0, or a list of one for each axis"),
+    Mark.COUNTED,
 ]
+OutputPadding = Annotated[WholeAxes, Mark.OF_EACH]

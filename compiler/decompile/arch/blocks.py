@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 from ....grammar import words
 from ...ir.free_names import FreeNames
+from ...ops.values import Mark
 from .keys import Keys
 from .rules import rising
 from .terms import Term, walk, word_of
 from .units import Unit, inner_units, instances
-from .uses import TABLE, Block, Parameters, Said
+from .uses import TABLE, Block, Parameters, Said, Setting
 from .values import class_of
 
 WORTH = 3
@@ -85,23 +86,25 @@ class Blocks:
             name = f"{name.removesuffix('_part')}_part"
         return self.names.new(name)
 
-    def settings_of(self, unit: Unit, label: str = "") -> Iterator[tuple[str, str, Said]]:
-        """For each value in a unit the setting that it is, the label in the unit under which it stands, and what a
-        block in the unit calls it, or its elements, where that says more."""
+    def settings_of(self, unit: Unit, label: str = "") -> Iterator[Setting]:
+        """What each value in a unit sets."""
         stack = [(term, label) for term in reversed(unit.written)]
         while stack:
             item, label = stack.pop()
             if item.tag == "label" and not label:
                 label = word_of(item)
             words = [_SETTINGS.get(item.tag, "")] * len(item.values)
+            cls = class_of(item.data[0]) if item.tag in ("layer", "merge", "function") else None
+            fields = {} if cls is None else cls.model_fields
             if item.tag in ("layer", "merge"):
-                cls = class_of(item.data[0])
-                words = [name if cls is None or name in cls.model_fields else "parts" for name in item.data[1]]
+                words = [name if cls is None or name in fields else "parts" for name in item.data[1]]
             elif item.tag == "optional":
                 words = [*item.data]
             elif item.tag == "function":
                 words = [name for name in item.data[1] if name]
-            yield from ((word, label, {}) for word in words)
+            counted = {name for name, info in fields.items() if Mark.COUNTED in info.metadata}
+            counted |= {word for word in words if item.tag in _SETTINGS and word != TABLE}
+            yield from (Setting(word, label, {}, word in counted) for word in words)
             if item.unit is not None:
                 yield from self._settings_in(item.unit, label)
             stack.extend((part, label) for part in reversed(item.parts))
@@ -119,7 +122,7 @@ class Blocks:
                 yield from ((start + column, element) for column, element in given if column is not None)
                 start += len(self.keys.of_unit(item.unit))
 
-    def _settings_in(self, unit: Unit, label: str) -> Iterator[tuple[str, str, Said]]:
+    def _settings_in(self, unit: Unit, label: str) -> Iterator[Setting]:
         block = self.known.get(unit.key)
         names = {p.name for p in block.parameters} - {"channels", "width"} if block is not None else set[str]()
         texts: dict[int, Said] = {}
@@ -127,5 +130,5 @@ class Blocks:
             column, element = place if isinstance(place, tuple) else (place, None)
             if text in names:
                 texts.setdefault(column, {})[element] = text
-        for column, (setting, place, said) in enumerate(self.settings_of(unit, label)):
-            yield setting, place, texts.get(column, {}) if block is not None else said
+        for column, setting in enumerate(self.settings_of(unit, label)):
+            yield setting if block is None else setting._replace(said=texts.get(column, {}))

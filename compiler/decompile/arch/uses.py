@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...ir.free_names import FreeNames
 from ..parameters import differ, identities, multiple_and_shift, ratio, square, usual
@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 TABLE = "size"
 """What the numbers in the rule of a list set."""
 _SIZES = ("", "shape", "sizes")
-_COUNTED = ("n", "factor", "kernel", "stride", "dilation", "padding")
-"""Settings of which no other is a multiple but by chance."""
 Said = dict[int | None, str]
 """What a block calls a value, or an element of one."""
 Texts = dict[int | tuple[int, int], str]
 """How a column of values is written, or a place in the lists of a column."""
+
+
+class Setting(NamedTuple):
+    """What a value in a unit sets: the name of that, the label in the unit under which it stands, what a block in the
+    unit calls it, or its elements, where that says more, and whether it counts (`Mark.COUNTED`)."""
+
+    name: str
+    label: str
+    said: Said
+    is_counted: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +111,7 @@ class Parameters:
     def find(self) -> None:
         places = {place: self._values(*place) for place in self.places}
         places = {at: values for at, values in places.items() if is_free(values[0], self.own) or differ(values)}
-        tables = {at: places.pop(at) for at in [*places] if self.settings[at[0]][0] == TABLE}
+        tables = {at: places.pop(at) for at in [*places] if self.settings[at[0]].name == TABLE}
         for (column, element), values in sorted(places.items(), key=lambda item: _are_lists(item[1])):
             split = self._by_element(column, values) if element is None else {}
             self.uses |= split or {_place(column, element): self._use(column, values, element)}
@@ -160,12 +168,12 @@ class Parameters:
         return None
 
     def _key(self, column: int, values: list[Any]) -> Any:
-        return self._argument(values) or self.settings[column][0], identities(values)
+        return self._argument(values) or self.settings[column].name, identities(values)
 
     def _ratio(self, column: int, values: list[Any]) -> tuple[int, tuple[int, ...]]:
         """The values as a multiple of others, none where equal ratios of two columns may be by chance."""
-        setting = self.settings[column][0]
-        by_rule = setting == "channels" or (setting not in _COUNTED and len({*identities(values)}) >= LEAST)
+        setting = self.settings[column]
+        by_rule = setting.name == "channels" or (not setting.is_counted and len({*identities(values)}) >= LEAST)
         return (ratio(values) if by_rule else None) or (1, ())
 
     def _by_least(self, members: list[tuple[int, int, int | None]]) -> None:
@@ -175,7 +183,7 @@ class Parameters:
         least, column, element = min(whole or members, key=lambda member: member[0])
         uses = [self.uses[_place(at, part)] for _, at, part in members]
         before = [p for p in self.block.parameters if any(use.parameter is p for use in uses)]
-        settings = {self.settings[column][0] for _, column, _ in members}
+        settings = {self.settings[column].name for _, column, _ in members}
         if "channels" in settings or any(p.name for p in before):
             return
         if any(scale % least and least % scale for scale, *_ in members):
@@ -201,7 +209,7 @@ class Parameters:
 
     def _by_choice(self) -> None:
         """Has one of two numbers say whether a part is there, as the stride of a block says that of its projection."""
-        flags = [p for p in self.block.parameters if self.settings[p.column or 0][0].startswith(THERE)]
+        flags = [p for p in self.block.parameters if self.settings[p.column or 0].name.startswith(THERE)]
         for flag in flags:
             there = self._of(flag)
             for parameter in (p for p in self.block.parameters if p is not flag):
@@ -224,7 +232,7 @@ class Parameters:
         if known is not None:
             return known
         default = () if is_free(values) else usual(values)
-        default = (False,) if self.settings[column][0].startswith(THERE) else default
+        default = (False,) if self.settings[column].name.startswith(THERE) else default
         parameter = Parameter(self._argument(values) or "", column, default, element)
         self.same[self._key(column, values)] = parameter
         self.block.parameters.append(parameter)
@@ -235,12 +243,12 @@ class Parameters:
     def _name(self) -> None:
         """Names the parameters: by those of the source, or by settings. Of several numbers of channels the last is that
         of the block, and the rest are widths in it."""
-        widths = [p for p in self.block.parameters if self.settings[p.column or 0][0] == "channels"]
-        last = max((column for column, (setting, *_) in enumerate(self.settings) if setting == "channels"), default=-1)
+        widths = [p for p in self.block.parameters if self.settings[p.column or 0].name == "channels"]
+        last = max((column for column, setting in enumerate(self.settings) if setting.name == "channels"), default=-1)
         outgoing = self.uses[last].parameter if last in self.uses else None
         for parameter in self.block.parameters:
             column = parameter.column or 0
-            setting, label, calls = self.settings[column]
+            setting, label, calls, _ = self.settings[column]
             value, said = self.rows[0][column], calls.get(parameter.element, "")
             if parameter.element is not None and setting in _SIZES:
                 setting = "size"

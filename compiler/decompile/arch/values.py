@@ -11,9 +11,8 @@ from ...ir.op import Op
 from ...ir.sizes import Size
 from ...ir.words import say
 from ...ops import registry
+from ...ops.values import Mark
 from .terms import Named
-
-_SHAPING = ("groups", "dilation", "output_padding")
 
 
 def spelt(value: Any) -> str:
@@ -88,7 +87,7 @@ class Defaults:
 
     def _settle(self, kind: str, name: str, ops: list[Op]) -> None:
         info = type(ops[0]).model_fields[name]
-        shaping = name in _SHAPING or (name in ops[0].positional and name != "padding")
+        shaping = Mark.OF_EACH in info.metadata or (name in ops[0].positional and name != "padding")
         unsaid = {*ops[0].set_by_operators, *ops[0].tensor_parameters}
         if shaping or info.is_required() or info.default is None or name in unsaid:
             return
