@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ...dsl.diagnostics import refused
 from ..ir.graph import Graph, Node
 from ..ir.sizes import Dim, substitute, total
+from ..ops.core import STATED
 
 
 class Numbers(NamedTuple):
@@ -84,7 +85,7 @@ def depth(graph: Graph) -> int:
 
 def unstated(graph: Graph, *figures: str) -> tuple[str, ...]:
     """The layers of the host that do not state one of the figures, `macs` and `depth` unless told: totals lack them."""
-    asked = {*(figures or _STATED)}
+    asked = {*(figures or STATED)}
     return tuple(dict.fromkeys(op.called for op in graph.ops() if asked & {*op.unstated}))
 
 
@@ -101,15 +102,8 @@ def check_stated(figure: str, nodes: Iterable[Node]) -> None:
         names = " and ".join(f"`{name}`" for name in lacking)
         message = f"`{figure}` is not known: {names} do{'es' * (len(lacking) == 1)} not state it"
         externs = " and ".join(f"`extern {name}`" for name in lacking)
-        raise refused(
-            "E0604", message, f"state the {_STATED[figure][0]} in the braces of {externs}: {_STATED[figure][1]}"
-        )
-
-
-_STATED = {
-    "macs": ("multiply-adds", "`macs = N * C * H * W`, or `macs = 0`"),
-    "depth": ("weight layers", "`depth = 1`, or `depth = 0`"),
-}
+        what, form = STATED[figure]
+        raise refused("E0604", message, f"state the {what} in the braces of {externs}: {form}")
 
 
 def paths(graph: Graph) -> int:

@@ -182,8 +182,12 @@ EXTERN_SIZES = (
 )
 
 
-STATED = ("macs", "depth")
-"""What an extern may state of itself: multiply-adds of its outputs, and weight layers on its longest path."""
+STATED = {
+    "macs": ("multiply-adds", "`macs = N * C * H * W`, or `macs = 0`"),
+    "depth": ("weight layers", "`depth = 1`, or `depth = 0`"),
+}
+"""What an extern may state of itself: multiply-adds of its outputs, and weight layers on its longest path. For each in
+words what it is, and how it is stated."""
 
 
 class Extern(Op):

@@ -120,7 +120,6 @@ Whole = Annotated[int, PlainValidator(lambda v: whole(v, 0)), Words("whole numbe
 Integer = Annotated[int, PlainValidator(lambda v: whole(v)), Words("whole number")]
 Real = Annotated[float, PlainValidator(lambda v: number(v)), Words("number")]
 Positive = Annotated[float, PlainValidator(lambda v: number(v, above=0)), Words("number greater than 0")]
-Nonnegative = Annotated[float, PlainValidator(lambda v: number(v, 0)), Words("number from 0")]
 Probability = Annotated[float, PlainValidator(lambda v: number(v, 0, 1)), Words("number from 0 to 1")]
 Init = Annotated[Initialiser, PlainValidator(initialiser), Words("initialiser")]
 Bias = Annotated[bool | Initialiser, PlainValidator(bias), Words("true, false or an initialiser")]
