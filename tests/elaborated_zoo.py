@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from archc import api
 from archc.api import open_program
 from archc.catalog import shipped_files
 from archc.compiler.ir.graph import Graph
@@ -20,6 +21,9 @@ FIRST_OR_ALL = pytest.mark.parametrize(
     ],
 )
 """Each shipped file: the first of its architectures, and in the slow suite all of them."""
+
+
+load = cache(api.load)
 
 
 @cache

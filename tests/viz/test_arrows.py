@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from elaborated_zoo import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from archc.viz.view import View
 
 from .clear import assert_arrows_are_clear
 from .crossing import CROSSING, dags
-from .loaded import load
 from .several_outputs import SPECS, specs
 from .test_zoo import assert_tidy
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from elaborated_zoo import load
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,6 @@ from archc.architecture import Architecture
 from archc.viz.build import diagram_of
 from archc.viz.diagram import Box, Diagram
 from archc.viz.view import View
-
-from .loaded import load
 
 RESIDUAL = """
 block unit(c) = id + (conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn) -> relu

@@ -7,6 +7,7 @@ from math import hypot
 from pathlib import Path
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.compiler.ir.graph import Graph
@@ -23,7 +24,6 @@ from archc.viz.view import View
 
 from .clear import assert_nothing_is_run_through
 from .crossing import CROSSING
-from .loaded import load
 from .test_painters import PROGRAMS
 from .test_zoo import overlap, within
 

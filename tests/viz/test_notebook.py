@@ -7,13 +7,13 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.dsl.diagnostics import ArchError
 from archc.viz import draw
 from archc.viz.draw import Picture
 
-from .loaded import load
 from .test_render import ALLOWED, HOSTILE, hostile
 
 NET = load("resnet18")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import pytest
+from elaborated_zoo import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from archc.viz.draw import Picture as Drawing
 from archc.viz.draw import draw
 from archc.viz.view import View
 
-from .loaded import load
 from .several_outputs import SPECS, specs
 
 Rectangle = tuple[float, float, float, float]

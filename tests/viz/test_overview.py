@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from elaborated_zoo import load
 from gallery import SHOWN
 
 from archc.api import loads
@@ -18,7 +19,6 @@ from archc.viz.layout import Spot
 from archc.viz.paint import placed
 from archc.viz.view import View
 
-from .loaded import load
 from .test_diagram import assert_complete
 
 FILES = shipped_files()

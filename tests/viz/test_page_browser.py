@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.viz.page import page
 from archc.viz.sheet import STRAIGHT
 from archc.viz.style import THEMES
 
-from .loaded import load
 from .several_outputs import SPECS
 from .test_page import HOSTILE, data_of, shipped
 

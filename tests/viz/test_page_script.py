@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from elaborated_zoo import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from archc.viz.sheet import STRAIGHT, Sheet
 from archc.viz.view import View
 
 from .crossing import CROSSING, dags
-from .loaded import load
 from .page_script import Script
 from .several_outputs import SPECS, specs
 from .test_page import data_of, shipped

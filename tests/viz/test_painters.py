@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from elaborated_zoo import load
 from gallery import SHOWN
 
 from archc.dsl.diagnostics import ArchError
@@ -25,8 +26,6 @@ from archc.viz.scene import Element, Scene, Text
 from archc.viz.sheet import Sheet
 from archc.viz.view import View
 from archc.viz.xdot import fitted, measured, room_for, texts_of, to_xdot
-
-from .loaded import load
 
 SYSTEM = shutil.which("dot")
 needs_dot = pytest.mark.skipif(SYSTEM is None, reason="Graphviz is not installed")

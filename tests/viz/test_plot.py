@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.compiler.analyses.usual import checked_sizes
 from archc.dsl.diagnostics import ArchError
 from archc.viz.curves import box_costs, course
-
-from .loaded import load
 
 Run = Callable[..., Any]
 NETS = ("resnet50", "inception_v3", "fractalnet", "densenet121")

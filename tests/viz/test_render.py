@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.dsl.diagnostics import ArchError
@@ -26,8 +27,6 @@ from archc.viz.draw import draw
 from archc.viz.paint import painted, placed
 from archc.viz.scene import Text
 from archc.viz.view import View
-
-from .loaded import load
 
 ALLOWED = {"svg", "g", "title", "path", "rect", "text"}
 

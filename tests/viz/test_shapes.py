@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from elaborated_zoo import load
+
 from archc.api import loads
 
-from .loaded import load
 from .test_diagram import of
 
 PYRAMID = """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.dsl.diagnostics import ArchError
@@ -24,7 +25,6 @@ from archc.viz.tikz import to_tikz
 from archc.viz.view import View
 
 from .clear import assert_no_shared_lines, assert_nothing_is_run_through, length
-from .loaded import load
 from .test_painters import page_size
 from .test_render import HOSTILE, hostile
 

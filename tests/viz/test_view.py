@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from elaborated_zoo import load
 
 from archc.api import loads
 from archc.dsl.diagnostics import ArchError
@@ -10,8 +11,6 @@ from archc.viz.build import diagram_of
 from archc.viz.diagram import Diagram
 from archc.viz.draw import draw
 from archc.viz.view import View
-
-from .loaded import load
 
 NET = loads("""
 block unit(c) = id + (conv(c, 3) -> bn -> relu -> conv(c, 3) -> bn) -> relu

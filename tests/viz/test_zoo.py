@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
+from elaborated_zoo import load
 
 from archc.architecture import Architecture
 from archc.catalog import shipped_files
@@ -17,7 +18,6 @@ from archc.viz.layout import Layout, Spot
 from archc.viz.paint import placed
 from archc.viz.view import View
 
-from .loaded import load
 from .test_diagram import assert_complete
 
 FILES = shipped_files()
