@@ -152,7 +152,7 @@ def _of_keyword(document: Document, callee: Binding, name: str) -> str | None:
 
 def _values(document: Document, binding: Binding) -> Iterator[str]:
     """The values that a parameter has in the architectures, each once."""
-    owner = next((b for b in _outer(binding) if b.parameters.get(binding.name) is binding), None)
+    owner = binding.owner
     if owner is None:
         return
     for run in document.runs.values():
@@ -164,11 +164,6 @@ def _values(document: Document, binding: Binding) -> Iterator[str]:
             more = ", …" if len(known) > _LISTED else ""
             yield f"in `{run.name}`: {', '.join(known[:_LISTED])}{more}"
             return
-
-
-def _outer(binding: Binding) -> Iterator[Binding]:
-    if binding.scope.outer is not None:
-        yield from binding.scope.outer.own.values()
 
 
 def _of_word(document: Document, word: Span) -> str | None:

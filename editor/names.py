@@ -38,6 +38,12 @@ class Binding:
     givers: list[ast.Syntax] = field(default_factory=list)
     parameters: dict[str, Binding] = field(default_factory=dict)
 
+    @property
+    def owner(self) -> Binding | None:
+        """The declaration that it is a parameter of."""
+        around = self.scope.outer.own.values() if self.scope.outer is not None else ()
+        return next((binding for binding in around if binding.parameters.get(self.name) is self), None)
+
     def giver(self, offset: int) -> ast.Syntax:
         """What gives the name its value at a character: the last such before it, else the first."""
         before = [node for node in self.givers if node.span.end <= offset]

@@ -79,7 +79,7 @@ def _places(workspace: Workspace, binding: Binding, aliases: bool = True) -> Ite
     """Where a name of a file stands, there and in the files that import it, also under the names that it has there."""
     yield from binding.places
     path = binding.span.source.path
-    owner = next((b for b in _around(binding) if b.parameters.get(binding.name) is binding), None)
+    owner = binding.owner
     exported = binding if binding.scope.outer is None else owner
     if path is None or exported is None or exported.scope.outer is not None:
         return
@@ -93,11 +93,6 @@ def _places(workspace: Workspace, binding: Binding, aliases: bool = True) -> Ite
                     yield from (s for s, callee, name in names.keywords if callee is here and name == binding.name)
                 else:
                     yield from _imports(here, names, aliases)
-
-
-def _around(binding: Binding) -> Iterator[Binding]:
-    if binding.scope.outer is not None:
-        yield from binding.scope.outer.own.values()
 
 
 def _imports(here: Binding, names: Resolved, aliases: bool) -> Iterator[Span]:

@@ -16,7 +16,7 @@ from ..compiler.ir.sizes import evaluate
 from .diagram import Box, Diagram, Edge, Group, Row
 from .draw import Picture, pictured
 from .render import ready
-from .sheet import SHEET, Sheet
+from .sheet import SHEET
 from .words import clipped, describe
 
 SIGNS = {"added": "+", "removed": "−", "changed": "~", "renamed": "~", "consequence": "="}
@@ -29,15 +29,14 @@ Place = tuple[bool, int]
 """A node: whether it is one of the architecture after, and its index."""
 
 
-def draw_difference(difference: Difference, format: str = "svg", sheet: Sheet = SHEET) -> Picture:
+def draw_difference(difference: Difference, format: str = "svg") -> Picture:
     """The drawing of a difference as "svg", "png", "pdf", "tex" or "dot".
 
-    Raises ArchError for an unknown format or theme, for a format that nothing here can write, and for a drawing that is
-    too large.
+    Raises ArchError for an unknown format, for one that nothing here can write, and for a drawing that is too large.
     """
-    ready(format, sheet)
+    ready(format, SHEET)
     hint = "`archc diff` without `-o` tells it as text"
-    return pictured(diagram_of_difference(difference), format, sheet, lambda: hint)
+    return pictured(diagram_of_difference(difference), format, SHEET, lambda: hint)
 
 
 def diagram_of_difference(difference: Difference) -> Diagram:

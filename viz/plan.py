@@ -20,9 +20,9 @@ KINDS = {
 }
 
 
-def plan_plot(graph: Graph, plan: Plan, theme: str = "light") -> Plot:
+def plan_plot(graph: Graph, plan: Plan) -> Plot:
     """The plot. Raises ArchError without matplotlib (E1004)."""
-    canvas, best = Canvas(THEMES[theme]), plan.best
+    canvas, best = Canvas(THEMES["light"]), plan.best
     panels = canvas.axes(7.5, 1.9 + 0.3 * max(len(best.ranks), 3), columns=2, sharey=True, width_ratios=[2, 1])
     _memory(panels[0], best.ranks, plan.machine.memory, canvas)
     _times(panels[1], best.ranks, canvas)

@@ -33,13 +33,12 @@ FEWEST = 2
 @dataclass(frozen=True, slots=True)
 class Ways:
     """The boxes of the way down and of the way up, in order, and the levels: a box of the one, one of the other. `side`
-    are the boxes beside them, of which `teller` gives the tensor that goes to the ways."""
+    are the boxes beside them, of which one gives a tensor to the ways."""
 
     down: list[int]
     up: list[int]
     levels: list[tuple[int, int]]
     side: list[int]
-    teller: int
 
     def rows(self) -> Iterator[tuple[list[int], list[int]]]:
         """What stands above the first level, between the levels, and below the last, from above."""
@@ -110,7 +109,7 @@ def _ways(diagram: Diagram) -> Ways | int | None:
     if len(nested) < FEWEST or not coarser or apart < FEWEST or bottom == way[-1]:
         return None
     place = way.index(bottom) + 1
-    return Ways(way[:place], way[place:], nested, sorted(side), *(tellers or {-1}))
+    return Ways(way[:place], way[place:], nested, sorted(side))
 
 
 def arranged_as_u(diagram: Diagram, ways: Ways, sizes: Sizes, texts: dict[int, float]) -> Layout:

@@ -17,7 +17,7 @@ from ...dsl.garbage import uncollected
 from ..ir.graph import Graph
 from .arguments import checked_dtype, checked_word
 from .checkpoint import Source
-from .fx import check_device, to_graph_module
+from .fx import to_graph_module
 from .inference import ENGINES, optimized
 from .trials import make_inputs
 from .weights import load_weights
@@ -55,19 +55,18 @@ class Timing:
 def benchmark(
     graph: Graph,
     sizes: Sequence[Mapping[str, int]],
-    engines: Sequence[str] = (EAGER, *ENGINES),
+    engines: Sequence[str],
     *,
-    weights: Source | None = None,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype | str | None = None,
-    runs: int = 10,
+    weights: Source | None,
+    dtype: torch.dtype | str,
+    runs: int,
 ) -> list[list[Timing]]:
     """For each of the sizes, a timing of each engine. All have the same weights, and take turns, so that what else the
     machine does falls on all of them. Raises ArchError."""
-    place, kind = check_device(device) or torch.device("cpu"), checked_dtype(dtype) or torch.float32
+    kind = checked_dtype(dtype) or torch.float32
     for engine in engines:
         checked_word("an engine", engine, (EAGER, *ENGINES))
-    plain = to_graph_module(graph, device=place, seed=0).eval()
+    plain = to_graph_module(graph, seed=0).eval()
     if weights is not None:
         load_weights(plain, weights, graph)
     made: dict[str, Any] = {}
@@ -75,12 +74,12 @@ def benchmark(
     for engine in engines:
         start = time.perf_counter()
         if engine == EAGER:
-            made[engine] = to_graph_module(graph, device=place, dtype=kind, seed=0).eval()
+            made[engine] = to_graph_module(graph, dtype=kind, seed=0).eval()
             load_weights(made[engine], plain, graph)
         else:
-            made[engine] = optimized(graph, plain, device=place, dtype=kind, engine=engine)
+            made[engine] = optimized(graph, plain, dtype=kind, engine=engine)
         building[engine] = time.perf_counter() - start
-    return [_timed(graph, at, made, building, place, kind, runs) for at in sizes]
+    return [_timed(graph, at, made, building, kind, runs) for at in sizes]
 
 
 def _timed(
@@ -88,29 +87,26 @@ def _timed(
     sizes: Mapping[str, int],
     modules: Mapping[str, Any],
     building: Mapping[str, float],
-    device: torch.device,
     dtype: torch.dtype,
     runs: int,
 ) -> list[Timing]:
-    inputs = make_inputs(graph, sizes, device, dtype)
-    calls = {engine: _call(module, inputs, device) for engine, module in modules.items()}
+    inputs = make_inputs(graph, sizes, torch.device("cpu"), dtype)
+    calls = {engine: _call(module, inputs) for engine, module in modules.items()}
     gc.collect()
     with uncollected():  # calls of a module leave no garbage
         found = {engine: Timing(engine, sizes, building[engine] + _seconds(call)) for engine, call in calls.items()}
         for engine, call in calls.items():
-            found[engine].memory = _peak(call, device)
+            found[engine].memory = _peak(call)
         for _ in range(runs):
             for engine, call in calls.items():
                 found[engine].seconds.append(_seconds(call))
     return list(found.values())
 
 
-def _call(module: Any, inputs: list[Any], device: torch.device) -> Callable[[], None]:
+def _call(module: Any, inputs: list[Any]) -> Callable[[], None]:
     def call() -> None:
         with torch.no_grad():
             module(*inputs)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
 
     return call
 
@@ -121,13 +117,8 @@ def _seconds(call: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def _peak(call: Callable[[], None], device: torch.device) -> int | None:
+def _peak(call: Callable[[], None]) -> int | None:
     """The bytes that a call takes at its peak, beyond what is held before."""
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        call()
-        return torch.cuda.max_memory_allocated(device) - before
     try:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
         before = _status("VmRSS")

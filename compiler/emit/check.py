@@ -98,23 +98,14 @@ def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
                 tensor.copy_(before)
 
 
-def check_forward(
-    module: nn.Module,
-    graph: Graph,
-    device: torch.device | str | None = None,
-    training: bool | None = None,
-    least: bool = False,
-) -> Record:
+def check_forward(module: nn.Module, graph: Graph, training: bool | None = None, least: bool = False) -> Record:
     """Runs the module at its nominal sizes and at other legal ones, and compares every output's shape.
 
-    It runs in eval at two sizes on `device` (moving the module there; by default where the module is), and with
-    `training` also in training at two sizes, once with gradients; by default where there are outputs that only training
-    puts out. With `least` it also runs in eval at the smallest legal sizes, such as a batch of 1. The module is as
-    before in the end. Returns what was computed. A module on the device meta does not run. Raises ArchError (E0803, and
-    E0807 where there is too little memory).
+    It runs in eval at two sizes, and with `training` also in training at two sizes, once with gradients; by default
+    where there are outputs that only training puts out. With `least` it also runs in eval at the smallest legal sizes,
+    such as a batch of 1. The module is as before in the end. Returns what was computed. A module on the device meta
+    does not run. Raises ArchError (E0803, and E0807 where there is too little memory).
     """
-    if device is not None:
-        module.to(device)
     place, _ = placement(module)
     record = Record()
     if place.type == "meta":

@@ -30,18 +30,18 @@ def axis_choice(value: Any) -> int | str:
     return whole(value)
 
 
-def _size(value: Any) -> Dim:
+def one_size(value: Any) -> Dim:
     return value if is_symbolic(value) else whole(value, 1)
 
 
 def _sizes(value: Any) -> tuple[Dim, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise BadValue(f"must be a list of sizes, not {met(value)}")
-    return tuple(map(_size, value))
+    return tuple(map(one_size, value))
 
 
 def _size_each(value: Any) -> Dim | tuple[Dim, ...]:
-    return _sizes(value) if isinstance(value, list | tuple) else _size(value)
+    return _sizes(value) if isinstance(value, list | tuple) else one_size(value)
 
 
 Place = Annotated[Dim, PlainValidator(lambda v: v if is_symbolic(v) else whole(v)), Words("whole number, or a size")]

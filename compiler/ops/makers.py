@@ -13,8 +13,8 @@ from ..ir.memory import NOTHING, Held
 from ..ir.op import Facts, LayerError, Op, Trait
 from ..ir.sizes import Dim
 from ..ir.types import Axis, TensorType
-from ..ir.words import BadValue, is_symbolic, whole
-from .axes import Sizes, check_below, with_vectors
+from ..ir.words import BadValue
+from .axes import Sizes, check_below, one_size, with_vectors
 from .core import Exact, extended
 from .maps import describe
 from .run_time import required_size
@@ -33,10 +33,6 @@ class _Maker(Op):
     is_module: ClassVar[bool] = False
 
 
-def _one_size(value: Any) -> Dim:
-    return value if is_symbolic(value) else whole(value, 1)
-
-
 class Arange(_Maker):
     """Numbers in a row: `x -> arange(4)` makes 0, 1, 2, 3, on the device of x. Output: [size], of whole numbers, or of
     x's type where `start` or `step` is none.
@@ -47,7 +43,7 @@ class Arange(_Maker):
     kind: ClassVar[str] = "arange"
     positional: ClassVar[tuple[str, ...]] = ("size",)
 
-    size: Annotated[Dim, PlainValidator(_one_size), Words("size")] = Field(description="how many numbers")
+    size: Annotated[Dim, PlainValidator(one_size), Words("size")] = Field(description="how many numbers")
     start: Exact = Field(0, description="the first number")
     step: Exact = Field(1, description="how far each number is from the one before")
 

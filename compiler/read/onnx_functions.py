@@ -268,10 +268,6 @@ def _place(function: Function) -> Function:
     return lambda x, axis=0, keepdims=1, select_last_index=0: function(x, axis, bool(keepdims))
 
 
-def _variadic(function: Function, name: str = "axis", default: int = 0) -> Function:
-    return lambda *xs, **settings: function(list(map(torch.as_tensor, xs)), settings.get(name, default))
-
-
 FUNCTIONS: dict[str, Function] = {
     **{
         op: _each(getattr(torch, op.lower()))
@@ -302,7 +298,7 @@ FUNCTIONS: dict[str, Function] = {
     "Clip": _clip,
     "Softmax": _softmax(F.softmax),
     "LogSoftmax": _softmax(F.log_softmax),
-    "Concat": _variadic(torch.cat),
+    "Concat": lambda *xs, axis=0: torch.cat(list(map(torch.as_tensor, xs)), axis),
     "Split": _split,
     "Slice": _slice,
     "Squeeze": _squeeze,

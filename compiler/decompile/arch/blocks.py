@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from ....grammar import words
 from ...ir.free_names import FreeNames
+from ...ops.registry import lookup_kind
 from ...ops.values import Mark
 from .keys import Keys
 from .rules import rising
 from .terms import Term, walk, word_of
 from .units import Unit, inner_units, instances
 from .uses import TABLE, Block, Parameters, Said, Setting
-from .values import class_of
 
 WORTH = 3
 """A unit of so many parts is a block where it is written twice."""
@@ -94,7 +94,7 @@ class Blocks:
             if item.tag == "label" and not label:
                 label = word_of(item)
             words = [_SETTINGS.get(item.tag, "")] * len(item.values)
-            cls = class_of(item.data[0]) if item.tag in ("layer", "merge", "function") else None
+            cls = lookup_kind(item.data[0]) if item.tag in ("layer", "merge", "function") else None
             fields = {} if cls is None else cls.model_fields
             if item.tag in ("layer", "merge"):
                 words = [name if cls is None or name in fields else "parts" for name in item.data[1]]

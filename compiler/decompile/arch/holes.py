@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from .keys import Keys
-from .terms import HOLE, IN, OPEN, Named, Term, chain, walk, word_of
+from .terms import HOLE, IN, OPEN, Named, Term, rewritten, walk, word_of
 from .units import Unit, declared, inner_units, instances
 
 DEEPEST = 12
@@ -131,14 +131,7 @@ def _depth(keys: Keys, label: Term, block: str) -> int:
 
 def _with(unit: Unit, label: Term, other: Term) -> list[Term]:
     """The terms of a unit with another one in the place of a label."""
-
-    def changed(term: Term) -> Term:
-        if term is label:
-            return other
-        parts = [changed(part) for part in term.parts] if term.tag in OPEN else term.parts
-        return chain(*parts) if term.tag == "chain" else Term(term.tag, term.data, term.values, parts, term.unit)
-
-    return [changed(term) for term in unit.written]
+    return [rewritten(term, lambda part: other if part is label else None) for term in unit.written]
 
 
 def _poured(pattern: Unit, unit: Unit) -> list[Term]:

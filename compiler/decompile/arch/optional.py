@@ -10,7 +10,7 @@ from typing import Any
 from ..parameters import identities, multiple_and_shift, square, usual
 from .holes import Texts, settle
 from .keys import Keys
-from .terms import IN, OPEN, THERE, Term, chain, walk, word_of
+from .terms import IN, OPEN, THERE, Term, rewritten, walk, word_of
 from .units import Unit, inner_units
 
 
@@ -50,14 +50,7 @@ def _extras(unit: Unit) -> list[Term]:
 def _changed(unit: Unit, change: Any) -> list[Term]:
     """The terms of a unit with others in the place of these parts."""
     extras = {id(term) for term in _extras(unit)}
-
-    def changed(term: Term) -> Term:
-        if id(term) in extras:
-            return change(term)
-        parts = [changed(part) for part in term.parts] if term.tag in OPEN else term.parts
-        return chain(*parts) if term.tag == "chain" else Term(term.tag, term.data, term.values, parts, term.unit)
-
-    return [changed(term) for term in unit.written]
+    return [rewritten(term, lambda part: change(part) if id(part) in extras else None) for term in unit.written]
 
 
 def _give(keys: Keys, units: list[Unit], others: list[Unit]) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ...elaborate.arithmetic import MERGES
+from ...ops.registry import lookup_kind
 from ..parameters import differ
 from .blocks import Blocks
 from .keys import Keys
@@ -14,7 +15,7 @@ from .rules import alternating, rising
 from .terms import SIGNS, Term
 from .units import Unit
 from .uses import Block, Parameter, Texts, place_of
-from .values import Defaults, class_of, spelt, start_of
+from .values import Defaults, spelt, start_of
 from .variables import PLAIN, counters, local_names
 
 CHAIN, OR, AND, COMPARISON, MERGE, PRODUCT, UNARY, POWER, ATOM = range(9)
@@ -138,7 +139,7 @@ class Printer:
 
     def _given(self, kind: str, names: tuple[str, ...], values: Values) -> list[str]:
         """The settings of a call that it has to give: the main ones by position."""
-        cls = class_of(kind)
+        cls = lookup_kind(kind)
         positional = cls.positional if cls is not None else names
         found: dict[str, str] = {}
         for name in names:
@@ -162,7 +163,7 @@ class Printer:
         parts = [self.term(term.parts[0], values).at(OR)]
         for part in term.parts[1:]:
             text = self.term(part, values).at(UNARY)
-            cls = class_of(text) if part.tag == "layer" else None
+            cls = lookup_kind(text) if part.tag == "layer" else None
             # `x -> sum` and `sum(x)` of one tensor are refused
             parts.append(f"{text}(id)" if cls is not None and cls.is_merge and cls.merges_networks else text)
         return Text(" -> ".join(parts), CHAIN)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,15 @@ def walk(term: Term) -> Iterator[Term]:
         item = stack.pop()
         yield item
         stack.extend(reversed(item.parts))
+
+
+def rewritten(term: Term, change: Callable[[Term], Term | None]) -> Term:
+    """The term with what `change` makes of parts that take the tensors of a body, where that is not None."""
+    other = change(term)
+    if other is not None:
+        return other
+    parts = [rewritten(part, change) for part in term.parts] if term.tag in OPEN else term.parts
+    return chain(*parts) if term.tag == "chain" else Term(term.tag, term.data, term.values, parts, term.unit)
 
 
 def variables(term: Term) -> Counter[Variable]:

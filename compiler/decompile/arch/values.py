@@ -67,10 +67,6 @@ def is_free(value: Any, own: frozenset[str] = frozenset()) -> bool:
     return isinstance(value, Size) or (isinstance(value, Named) and value.name not in own)
 
 
-def class_of(kind: str) -> type[Op] | None:
-    return registry.lookup_kind(kind)
-
-
 class Defaults:
     """The settings that the architecture gives to all layers of a kind, `default conv(bias = true)`, and a layer's
     own."""
@@ -100,7 +96,7 @@ class Defaults:
         """What a setting is where a call does not say it; ... where a call has to."""
         if name in self.given.get(kind, {}):
             return self.given[kind][name]
-        cls = class_of(kind)
+        cls = registry.lookup_kind(kind)
         info = cls.model_fields.get(name) if cls is not None else None
         return ... if info is None or info.is_required() else info.get_default(call_default_factory=True)
 
