@@ -58,12 +58,12 @@ class Program:
         return cls._of(lambda loader: loader.open(path), loader)
 
     @classmethod
-    def parse(cls, text: str, name: str = "<text>", loader: Loader | None = None) -> Program:
+    def parse(cls, text: str, name: str = "<text>") -> Program:
         """Takes a spec as text; it can import what ships with archc."""
-        return cls._of(lambda loader: loader.take(Source(text, name)), loader)
+        return cls._of(lambda loader: loader.take(Source(text, name)))
 
     @classmethod
-    def _of(cls, load: Callable[[Loader], LoadedFile | None], loader: Loader | None) -> Program:
+    def _of(cls, load: Callable[[Loader], LoadedFile | None], loader: Loader | None = None) -> Program:
         loader = loader or Loader()
         with _undisturbed():
             loaded = load(loader)

@@ -57,9 +57,8 @@ def complete(document: Document, offset: int) -> list[Completion]:
     literal = literal_at(text, offset)
     if literal is not None and literal[0] != "string":
         return []
-    line = text[text.rfind("\n", 0, offset) + 1 : offset]
     if literal is not None:
-        return list(_in_string(document, offset, literal[1], line))
+        return list(_in_string(document, offset, literal[1]))
     here = cursor(document.source, offset)
     found = [*_importing(document, here), *_arguments(document, here), *_names(document, here), *_words(here)]
     if "NAME" in here.expected and here.after == ".":
@@ -81,7 +80,7 @@ def documentation(document: Document, label: str, offset: int) -> str:
 # --- what is in quotes -----------------------------------------------------------------------------
 
 
-def _in_string(document: Document, offset: int, quote: int, line: str) -> Iterator[Completion]:
+def _in_string(document: Document, offset: int, quote: int) -> Iterator[Completion]:
     """Files behind `from`, else the words that the argument takes."""
     text = document.source.text
     match = _QUOTED.match(text, quote)

@@ -10,7 +10,6 @@ from ..dsl import ast
 from ..dsl.source import Span
 from ..viz.diagram import Diagram
 from ..viz.draw import Picture, draw
-from ..viz.view import OVERVIEW, View
 from .document import Document, Run
 from .hover import path_to
 from .shapes import seen_at
@@ -49,9 +48,9 @@ def run_at(document: Document, name: str | None, offset: int) -> Run | None:
     return document.runs.get(around or "") or next(iter(document.runs.values()), None)
 
 
-def picture(run: Run, theme: str = "light", view: View = OVERVIEW) -> Picture | None:
+def picture(run: Run, theme: str = "light") -> Picture | None:
     """The drawing of an architecture as SVG, None where it has errors. Raises ArchError where it is too large."""
-    return None if run.result is None else draw(run.result, "svg", view, theme)
+    return None if run.result is None else draw(run.result, "svg", theme=theme)
 
 
 def boxes_at(document: Document, run: Run, diagram: Diagram, offset: int) -> list[str]:

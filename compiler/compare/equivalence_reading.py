@@ -115,9 +115,6 @@ class Reading:
     def sources(self, node: Node) -> list[Parts]:
         return [self.parts[value] for value in node.inputs]
 
-    def inputs_of(self, node: Node) -> tuple[TensorType, ...]:
-        return self.graph.input_types(node)
-
     def text(self, type_: TensorType) -> str:
         """A type, with the symbols by order."""
         if type_ not in self._texts:
@@ -136,7 +133,7 @@ class Reading:
         found = {}
         if not node.op.has_weights:
             return found
-        types = self.inputs_of(self.graph.nodes[node.owner])
+        types = self.graph.input_types(self.graph.nodes[node.owner])
         for weight in node.op.weights(types):
             if weight.name != COUNTER and weight.persistent:
                 found[weight.name] = self.terms.whole(self._symbol(node, weight))

@@ -46,7 +46,7 @@ def is_vector(type_: TensorType) -> bool:
 
 def whole(reading: Reading, node: Node) -> list[Parts]:
     """A layer as a function of all that it gets."""
-    inputs, outputs = reading.inputs_of(node), node.outputs
+    inputs, outputs = reading.graph.input_types(node), node.outputs
     given: Any = reading.inputs.get(node.index)
     shown = tuple(map(reading.text, (*inputs, *outputs)))
     what = (("input", given) if given is not None else reading.key(node), shown)
@@ -65,7 +65,7 @@ def per_channel(reading: Reading, node: Node, key: Any = None, draws: bool = Fal
     """The layer, or what `key` stands for, done to every channel: with its own rows of the weights, or with all of them
     where it is one function of every number."""
     (source,) = reading.sources(node)
-    count = channels(reading.inputs_of(node)[0])
+    count = channels(reading.graph.input_types(node)[0])
     if count is None:
         return None
     weights = list(reading.weights(node).values())
@@ -94,7 +94,7 @@ def survive(reading: Reading, node: Node) -> Found:
 
 
 def pool(reading: Reading, node: Node) -> Found:
-    (x,), op = reading.inputs_of(node), node.op
+    (x,), op = reading.graph.input_types(node), node.op
     assert isinstance(op, (Pool, AdaptivePool, GlobalPool))
     places = x.dims[2:]
     key = ("whole map", op.statistic) if isinstance(op, GlobalPool) else _pool_key(op, places)
@@ -134,7 +134,7 @@ def subsample(reading: Reading, node: Node) -> Found:
 
 
 def conv(reading: Reading, node: Node) -> Found:
-    (x,), op = reading.inputs_of(node), node.op
+    (x,), op = reading.graph.input_types(node), node.op
     count = channels(x)
     if count is None:
         return None
@@ -154,7 +154,7 @@ def conv(reading: Reading, node: Node) -> Found:
 
 
 def upconv(reading: Reading, node: Node) -> Found:
-    (x,), op = reading.inputs_of(node), node.op
+    (x,), op = reading.graph.input_types(node), node.op
     count = channels(x)
     if count is None:
         return None
@@ -165,7 +165,7 @@ def upconv(reading: Reading, node: Node) -> Found:
 
 
 def linear(reading: Reading, node: Node) -> Found:
-    (x,) = reading.inputs_of(node)
+    (x,) = reading.graph.input_types(node)
     count = channels(x)
     if count is None or not (is_vector(x) or x.is_channels_last):
         return None
@@ -231,7 +231,7 @@ def alike(inputs: Sequence[TensorType]) -> bool:
 def additive(reading: Reading, node: Node) -> Found:
     """A sum with fixed factors; in training too, unless it leaves inputs out there."""
     sources = node.op.arriving(tuple(reading.sources(node)))
-    inputs, factors = reading.inputs_of(node)[: len(sources)], node.op.factors(len(sources))
+    inputs, factors = reading.graph.input_types(node)[: len(sources)], node.op.factors(len(sources))
     if factors is None or (len(sources) > 1 and reading.random(node)):
         return None
     if not alike(inputs) or any(x.dtype != "float" for x in inputs):
@@ -242,7 +242,7 @@ def additive(reading: Reading, node: Node) -> Found:
 
 
 def affine(reading: Reading, node: Node) -> Found:
-    (x,), (source,), op = reading.inputs_of(node), reading.sources(node), node.op
+    (x,), (source,), op = reading.graph.input_types(node), reading.sources(node), node.op
     if x.dtype != "float" or channels(x) is None:
         return None
     factor = Fraction(op.scale) / Fraction(op.divisor)  # type: ignore[attr-defined]
@@ -253,7 +253,7 @@ def affine(reading: Reading, node: Node) -> Found:
 
 def merge(reading: Reading, node: Node) -> Found:
     """Products, maxima and minima; what has one channel meets all others."""
-    inputs, (out,) = reading.inputs_of(node), node.outputs
+    inputs, (out,) = reading.graph.input_types(node), node.outputs
     width, terms = channels(out), reading.terms
     many = [i for i, x in enumerate(inputs) if channels(x) == width and x.rank > 1]
     rest = [i for i in range(len(inputs)) if i not in many]
@@ -271,7 +271,7 @@ def merge(reading: Reading, node: Node) -> Found:
 
 
 def concat(reading: Reading, node: Node) -> Found:
-    inputs = reading.inputs_of(node)
+    inputs = reading.graph.input_types(node)
     axis = axis_index(inputs[0], node.op.axis, "concat")  # type: ignore[attr-defined]
     forms = {(x.rank, x.channel_axis, x.dims[0]) for x in inputs}
     if len(forms) > 1 or axis != inputs[0].channel_axis or any(channels(x) is None or x.rank < 2 for x in inputs):
@@ -280,7 +280,7 @@ def concat(reading: Reading, node: Node) -> Found:
 
 
 def split(reading: Reading, node: Node) -> Found:
-    (x,), outputs = reading.inputs_of(node), node.outputs
+    (x,), outputs = reading.graph.input_types(node), node.outputs
     axis = spatial_index(x, node.op.axis, "split")  # type: ignore[attr-defined]
     widths = [channels(y) for y in outputs]
     if axis != x.channel_axis or channels(x) is None or None in widths:
@@ -294,7 +294,7 @@ def split(reading: Reading, node: Node) -> Found:
 
 
 def slice_(reading: Reading, node: Node) -> Found:
-    (x, *beside), op = reading.inputs_of(node), node.op
+    (x, *beside), op = reading.graph.input_types(node), node.op
     count = channels(x)
     if beside:
         return None
@@ -307,7 +307,7 @@ def slice_(reading: Reading, node: Node) -> Found:
 
 
 def pad_channels(reading: Reading, node: Node) -> Found:
-    (x,), (source,) = reading.inputs_of(node), reading.sources(node)
+    (x,), (source,) = reading.graph.input_types(node), reading.sources(node)
     if channels(x) is None:
         return None
     before, after = node.op._pair(x)  # type: ignore[attr-defined]
@@ -318,7 +318,7 @@ def pad_channels(reading: Reading, node: Node) -> Found:
 
 def reshaped(reading: Reading, node: Node) -> Found:
     """A change of axes that leaves a vector a vector, or a tensor as it is; or a map that becomes a vector."""
-    (x,), (y,) = reading.inputs_of(node), node.outputs
+    (x,), (y,) = reading.graph.input_types(node), node.outputs
     if channels(x) is None or channels(y) is None or x.dims[0] != y.dims[0]:
         return None
     if is_vector(x) and is_vector(y) and x.channels == y.channels:
@@ -367,4 +367,4 @@ def rule_of(reading: Reading, node: Node) -> Rule:
     if op.is_merge:
         return additive if op.is_additive else merge
     alone = len(node.inputs) == len(node.outputs) == 1 and not op.is_random()
-    return per_channel if alone and op.is_per_channel(reading.inputs_of(node)) else whole
+    return per_channel if alone and op.is_per_channel(reading.graph.input_types(node)) else whole

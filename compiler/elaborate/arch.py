@@ -95,9 +95,9 @@ class ArchElaboration(Statements):
 
     # --- the arch ----------------------------------------------------------------------------
 
-    def build(self, architecture: Architecture, arguments: dict[str, Any], span: Span | None) -> None:
+    def build(self, architecture: Architecture, arguments: dict[str, Any]) -> None:
         """Elaborates an arch into the graph. Raises a Fault."""
-        definition, environment, variants = self._resolve(architecture, arguments, span)
+        definition, environment, variants = self._resolve(architecture, arguments)
         assert isinstance(definition.body, tuple)
         asked = architecture.definition
         self.graph.doc = asked.doc or definition.doc
@@ -123,12 +123,12 @@ class ArchElaboration(Statements):
         return stages
 
     def _resolve(
-        self, architecture: Architecture, arguments: dict[str, Any], span: Span | None
+        self, architecture: Architecture, arguments: dict[str, Any]
     ) -> tuple[ast.ArchDef, Environment, list[Variant]]:
         """Follows variants to the arch with a body, keeping the claims of each on the way."""
         variants: list[Variant] = []
         passed: set[ast.ArchDef] = set()
-        asked = architecture.definition
+        asked, span = architecture.definition, None
         for _ in range(LIMITS.instantiation_depth):
             definition = architecture.definition
             passed.add(definition)
@@ -217,7 +217,6 @@ def elaborate(
     parameters: dict[str, Any],
     measures: Measures | None,
     rewrites: Rewrites,
-    span: Span | None = None,
     machine: Callable[[str, Span, Rewrites], ArchElaboration] = ArchElaboration,
 ) -> Elaborated:
     """Elaborates the arch `name` of a file, carries out its `rewrites`, and checks its claims with `measures`.
@@ -230,7 +229,7 @@ def elaborate(
         architecture = ctx.asked.names[name]
         assert isinstance(architecture, Architecture)
         outside = {key: Outside(value) for key, value in parameters.items()}
-        ctx.build(architecture, bind(architecture.definition, [], outside, architecture.definition.name_span), span)
+        ctx.build(architecture, bind(architecture.definition, [], outside, architecture.definition.name_span))
         if not ctx.diagnostics.errors and not ctx.broken:
             report_unused(ctx)
             report_unreplaced(ctx)

@@ -34,7 +34,7 @@ def converts(node: Node, graph: Graph) -> bool:
     return isinstance(node.op, (Flatten, Squeeze)) or node.op.is_per_place(graph.input_types(node))
 
 
-def is_global(node: Node, graph: Graph) -> bool:
+def is_global(node: Node) -> bool:
     """Whether the node pools the whole map."""
     if isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool)):
         return is_single(node.outputs[0])
@@ -83,7 +83,7 @@ class _Way:
         if node.op.is_input or node.op.is_parameter:
             return ()
         singles = tuple([v for v in node.inputs if is_single(graph.type_of(v))])
-        if is_global(node, graph) and not singles:
+        if is_global(node) and not singles:
             self.part.pools.add(node.index)
         elif (
             isinstance(node.op, (Flatten, Squeeze))
@@ -107,11 +107,11 @@ class _Way:
         def earlier(value: Value) -> tuple[Value, ...]:
             node = self.graph.nodes[value[0]]
             fixed = all(isinstance(d, int) for d in self.graph.type_of(value).dims[2:])
-            return node.inputs if fixed and not is_global(node, self.graph) else ()
+            return node.inputs if fixed and not is_global(node) else ()
 
         for index, _ in reached(self.maps, earlier):
             node = self.graph.nodes[index]
-            if isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool)) and not is_global(node, self.graph):
+            if isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool)) and not is_global(node):
                 self._check_idle(node, node.op)
 
     def _check_idle(self, node: Node, op: AdaptiveAvgPool | AdaptiveMaxPool) -> None:

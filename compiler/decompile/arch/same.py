@@ -31,7 +31,7 @@ def _discrepancies(a: Graph, b: Graph) -> Iterator[Discrepancy]:
             yield Discrepancy(f"{what} is `{theirs}`, not `{ours}`")
     regions: dict[int, object | None] = {}
     for x, y in zip(a.nodes, b.nodes, strict=False):
-        yield from (Discrepancy(what, x) for what in _of_nodes(a, b, x, y))
+        yield from (Discrepancy(what, x) for what in _of_nodes(a, x, y))
         if x.recompute is not None and regions.setdefault(id(x.recompute), y.recompute) is not y.recompute:
             yield Discrepancy("another part is recomputed", x)
     if len(a.nodes) != len(b.nodes):
@@ -53,7 +53,7 @@ def _discrepancies(a: Graph, b: Graph) -> Iterator[Discrepancy]:
         yield Discrepancy("the requirements of the sizes are others")
 
 
-def _of_nodes(a: Graph, b: Graph, x: Node, y: Node) -> Iterator[str]:
+def _of_nodes(a: Graph, x: Node, y: Node) -> Iterator[str]:
     name = f"`{x.path}`" if x.op.is_module else f"the `{x.op.kind}`"
     if _settings(x) != _settings(y):
         yield f"{name} is another layer, or has other settings"
