@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 from ..compiler.ir.calls import Calls
@@ -55,9 +55,12 @@ class Cluster:
     @property
     def is_atom(self) -> bool:
         """Whether it is a chain such as convolution, norm, activation."""
-        nodes = list(islice(self.nodes(), ATOM + 1))
-        if len(nodes) > ATOM:
+        items: list[Cluster | Node] = [self]
+        while len(items) <= ATOM and any(isinstance(item, Cluster) for item in items):
+            items = [inner for item in items for inner in (item.members if isinstance(item, Cluster) else [item])]
+        if len(items) > ATOM:
             return False
+        nodes = [item for item in items if isinstance(item, Node)]
         mains = sum(kind_of(node.op) in MAIN for node in nodes)
         chained = all(b.inputs == ((a.index, 0),) for a, b in pairwise(nodes))
         return chained and mains <= 1
