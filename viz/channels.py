@@ -6,10 +6,11 @@ lines across that would meet stand at heights of their own: so no two arrows of 
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from operator import itemgetter
 
 from .diagram import Edge
@@ -141,14 +142,18 @@ class Channel:
             if most >= CLEAR:
                 break
         self.to[edge] = best = here if abs(best - here) < SAME else best
-        insort(self.lines, (best, net))
+        line = best, net
+        place = bisect_left(self.lines, line)
+        if self.lines[place : place + 1] != [line]:
+            self.lines.insert(place, line)
 
     def _room(self, place: float, net: tuple[int, int]) -> float:
         """How far other lines are from a place, up to what is far enough."""
         first = bisect_right(self.lines, place - CLEAR, key=itemgetter(0))
         end = bisect_left(self.lines, place + CLEAR, first, key=itemgetter(0))
-        near = [abs(place - x) for x, other in self.lines[first:end] if other != net]
-        return min(near, default=CLEAR)
+        middle = bisect_left(self.lines, place, first, end, key=itemgetter(0))
+        sides = reversed(self.lines[first:middle]), self.lines[middle:end]
+        return min(next((abs(place - x) for x, other in side if other != net), CLEAR) for side in sides)
 
     def close(self) -> None:
         """Gives the lines across their heights, and itself its own."""
@@ -209,7 +214,11 @@ class Wire:
 def leveled(wires: list[Wire]) -> int:
     """Gives lines across a strip their levels, with few crossings, so that none lies on another. Returns how many
     levels there are."""
-    worse = [[one.crossings_above(other) - other.crossings_above(one) for other in wires] for one in wires]
+    worse = [[0] * len(wires) for _ in wires]
+    for (a, one), (b, other) in combinations(enumerate(wires), 2):
+        if one.low <= other.high and other.low <= one.high:
+            worse[a][b] = one.crossings_above(other) - other.crossings_above(one)
+            worse[b][a] = -worse[a][b]
     left, done = list(range(len(wires))), list[Wire]()
     costs = [sum(row) for row in worse]
     while left:
