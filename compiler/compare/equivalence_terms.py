@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 MOST = 400_000
-"""Expressions beyond this number are not written."""
+"""Expressions, or terms of sums, beyond this number are not written."""
 
 
 class TooLarge(Exception):
@@ -137,6 +137,7 @@ class Terms:
         self._numbers: dict[Any, int] = {}
         self._kinds: dict[Any, int] = {}
         self._cuts: dict[tuple[int, int, int], int] = {}
+        self._summed = 0
 
     def symbol(self, symbol: Symbol) -> int:
         self.symbols.append(symbol)
@@ -163,12 +164,15 @@ class Terms:
         form = Form("map", (key, len(rows)), (*rows, *wholes), ((source,),))
         return self._number(form, self.width[source], kind, self.first[source])
 
-    def sum(self, width: int, terms: Iterable[tuple[Fraction, Any]], first: int | None = None) -> int:
+    def sum(self, width: int, terms: Iterable[tuple[Fraction | int, Any]], first: int | None = None) -> int:
         """A sum of terms with factors: an expression, a Weighted, the WeightBlock of a bias, or None for the number 1.
         Of a cut `first` is given; else it is that of what the terms are made of."""
-        found: dict[Any, Fraction] = {}
+        found: dict[Any, Fraction | int] = {}
         for factor, term in self._flattened(terms):
-            found[term] = found.get(term, Fraction(0)) + factor
+            found[term] = found[term] + factor if term in found else factor
+        self._summed += len(found)
+        if self._summed > MOST:
+            raise TooLarge
         kept = [(factor, term) for term, factor in found.items() if factor and not self._is_zero(term)]
         if not any(isinstance(term, int | Weighted) for _, term in kept):
             # what cancels, and zeros, still say of what shape the sum is
@@ -287,14 +291,24 @@ class Terms:
             yield tuple(parts[0] for parts in tensors)
             return
         cuts = sorted({end for parts in tensors for _, _, end in self.spans(parts)})
-        for start, end in zip([0, *cuts], cuts, strict=False):
-            columns = [self.take(parts, start, end) for parts in tensors]
-            yield tuple(column[0] for column in columns)
+        yield from zip(*(self._pieces(parts, cuts) for parts in tensors), strict=True)
+
+    def _pieces(self, parts: tuple[int, ...], cuts: list[int]) -> Iterator[int]:
+        """A tensor cut at some channels, among them the ends of its parts."""
+        ends = iter(cuts)
+        for part, start, high in self.spans(parts):
+            low = start
+            while start < high:
+                end = next(ends)
+                yield self.cut(part, start - low, end - low)
+                start = end
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def _flattened(self, terms: Iterable[tuple[Fraction, Any]]) -> Iterator[tuple[Fraction, Any]]:
-        for factor, term in terms:
+    def _flattened(self, terms: Iterable[tuple[Fraction | int, Any]]) -> Iterator[tuple[Fraction | int, Any]]:
+        """The terms without sums among them, with whole numbers as int, whose hashes take less."""
+        for exact, term in terms:
+            factor = exact.numerator if exact.denominator == 1 else exact
             if isinstance(term, int) and self.forms[term].rule == "sum":
                 yield from ((factor * inner, part) for inner, part in self.forms[term].terms)
             else:
