@@ -196,14 +196,12 @@ class Wire:
     ends: list[float]
     edges: list[int]
     level: int = 0
+    low: float = field(init=False)
+    high: float = field(init=False)
 
-    @property
-    def low(self) -> float:
-        return min(self.start, self.ends[0])
-
-    @property
-    def high(self) -> float:
-        return max(self.start, self.ends[-1])
+    def __post_init__(self) -> None:
+        self.low = min(self.start, self.ends[0])
+        self.high = max(self.start, self.ends[-1])
 
     def crossings_above(self, other: Wire) -> int:
         """How often it crosses another that is below it."""
