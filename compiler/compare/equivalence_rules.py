@@ -318,8 +318,8 @@ def pad_channels(reading: Reading, node: Node) -> Found:
 
 def reshaped(reading: Reading, node: Node) -> Found:
     """A change of axes that leaves a vector a vector, or a tensor as it is; or a map that becomes a vector."""
-    (x,), (y,) = reading.graph.input_types(node), node.outputs
-    if channels(x) is None or channels(y) is None or x.dims[0] != y.dims[0]:
+    (x, *beside), (y,) = reading.graph.input_types(node), node.outputs
+    if beside or channels(x) is None or channels(y) is None or x.dims[0] != y.dims[0]:
         return None
     if is_vector(x) and is_vector(y) and x.channels == y.channels:
         return reading.sources(node)

@@ -120,3 +120,9 @@ def test_layers_are_of_the_class_that_they_say(kind: str) -> None:
 @pytest.mark.slow
 def test_no_verdict_on_pairs_of_the_zoo_is_wrong() -> None:
     assert pairs.main(["--count", "20"]) == 0
+
+
+def test_sizes_read_off_another_tensor() -> None:
+    shape = "x -> conv(8, 3) -> flatten(2) -> reshape([8, x.height, x.width], like = x)"
+    net = archc.loads(f"arch A {{ input x: [N, 3, H, W]  output {shape} }}")
+    assert net.equivalent(net).verdict == "equal"
