@@ -90,7 +90,8 @@ class Architecture:
         return found
 
     def paths(self, by: str = "layer") -> Paths:
-        """How many paths lead from the inputs to the outputs, exactly, by their lengths.
+        """How many paths lead from the inputs to the outputs, by their lengths: exactly, where there are less than
+        2 ** 2048 of them.
 
         By "layer" a length is how many convolutions and dense layers stand on the path; by "module" how many residual
         modules it goes through. Raises ValueError for another word.

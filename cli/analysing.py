@@ -30,7 +30,7 @@ def run_paths(request: PathsRequest) -> int:
     found = looked_at(request).paths(request.by)
     if request.format == "json":
         limit = sys.get_int_max_str_digits()
-        sys.set_int_max_str_digits(0)  # counts are exact, however long
+        sys.set_int_max_str_digits(0)  # the total is exact, however long
         try:
             say_json(paths_json(found, ranges))
         finally:
@@ -47,6 +47,9 @@ def paths_json(found: Paths, ranges: list[tuple[int, int]]) -> dict[str, Any]:
         "by": found.by,
         "modules": found.modules,
         "total": found.total,
+        "exact": found.exact,
+        "shortest": found.shortest if some else None,
+        "longest": found.longest if some else None,
         "mean": found.mean if some else None,
         "deviation": found.deviation if some else None,
         "interval95": list(found.shortest_interval()) if some else None,
@@ -59,13 +62,15 @@ def paths_json(found: Paths, ranges: list[tuple[int, int]]) -> dict[str, Any]:
 
 
 def show_paths(found: Paths, ranges: list[tuple[int, int]]) -> None:
+    from ..compiler.analyses.paths import LEAST_SHARE
+
     say(style(found.name, "bold"))
     say(f"{rounded(found.total)} {'path' if found.total == 1 else 'paths'} from input to output, {unit_text(found)}")
     if not found.counts:
         return
     low, high = found.shortest_interval()
     say(
-        f"length {min(found.counts)} to {max(found.counts)}, mean {found.mean:,.2f}, standard deviation "
+        f"length {found.shortest} to {found.longest}, mean {found.mean:,.2f}, standard deviation "
         f"{found.deviation:,.2f}; {percent(found.share(low, high))} have {low} to {high}, the shortest range with 95 %"
     )
     for low, high in ranges:
@@ -83,6 +88,8 @@ def show_paths(found: Paths, ranges: list[tuple[int, int]]) -> None:
         for low, high in bins
     ]
     table(["length", "paths", "share", ""], rows, frozenset({0, 1, 2}))
+    if not found.exact:
+        say(f"counts are rounded; lengths that less than 1e-{LEAST_SHARE} of all paths have are left out")
 
 
 def unit_text(found: Paths) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from fractions import Fraction
 from math import comb
 
 import pytest
@@ -166,6 +167,73 @@ def test_a_thousand_layers_take_less_than_a_second(name: str, patience: int) -> 
         found = net.paths(by)
         assert time.process_time() - start < patience
         assert found.total == sum(found.counts.values()) > 2**100
+
+
+def agree(found: Paths, expected: dict[int, int]) -> None:
+    """Counts are right to their last digit, lengths that few paths have are left out, all else is exact."""
+    total = sum(expected.values())
+    assert not found.exact and found.total == total
+    assert [*found.counts] == [length for length, count in expected.items() if count * 10**50 >= total]
+    for length, count in found.counts.items():
+        assert len(str(count).rstrip("0")) <= 16 or count == expected[length]
+        assert abs(count - expected[length]) * 10**14 <= expected[length]
+    mean = Fraction(sum(length * count for length, count in expected.items()), total)
+    squares = Fraction(sum(length**2 * count for length, count in expected.items()), total)
+    assert found.mean == float(mean)
+    assert found.deviation == pytest.approx(float(squares - mean**2) ** 0.5, rel=1e-15)
+    assert (found.shortest, found.longest) == (min(expected), max(expected))
+
+
+def test_counts_of_thousands_of_units_are_rounded(units: int = 2100) -> None:
+    net = archc.loads(f"arch A {{ input x: [N, 4, 8, 8]  output x -> (id + conv(4, 3)) ** {units} }}")
+    for by in ("layer", "module"):
+        agree(net.paths(by), {k: comb(units, k) for k in range(units + 1)})
+    low, high = net.paths().shortest_interval()
+    assert 0.95 <= net.paths().share(low, high) < 0.955
+
+
+def test_rounded_counts_of_branches_of_unequal_sizes() -> None:
+    """Three branches have numbers of paths of very different lengths, and meet."""
+    found = archc.loads("""
+    block twice() = id + id
+    arch A { input x: [N, 4, 8, 8]
+      a = x -> twice() ** 3000
+      b = x -> conv(4, 1) -> twice() ** 2900 -> (id + conv(4, 1)) ** 8
+      output a + b + (x -> conv(4, 1) ** 20 -> twice() ** 2000) }
+    """).paths()
+    agree(found, {0: 2**3000, **{k + 1: 2**2900 * comb(8, k) for k in range(9)}, 20: 2**2000})
+
+
+def test_totals_of_more_digits_than_python_writes_are_said() -> None:
+    net = archc.loads("block twice() = id + id\narch A { input x: [N, 4, 8, 8]  output x -> twice() ** 15000 }")
+    assert repr(net.paths()) == "<Paths of A: 2.818e+4515, of lengths 0 to 0 by layer>"
+
+
+def exactly(graph: Graph) -> dict[int, int]:
+    """The counts of all nodes, as dictionaries."""
+    known: list[Counter[int]] = []
+    for node in graph.nodes:
+        here = Counter({0: int(node.op.is_input)})
+        for source, _ in node.inputs:
+            for length, count in known[source].items():
+                here[length + node.op.weight_layers()] += count
+        known.append(+here)
+    found = sum((known[node] for output in graph.outputs for node, _ in output.values), Counter())
+    return dict(sorted(found.items()))
+
+
+@settings(max_examples=10, deadline=None)
+@given(dags(), st.data())
+def test_rounded_counts_of_random_networks(text: str, data: st.DataObject) -> None:
+    """Every tensor is added to itself up to a thousand times."""
+    lines = text.splitlines()
+    for place, line in enumerate(lines):
+        if line.startswith("  t"):
+            lines[place] += f" -> twice() ** {data.draw(st.integers(0, 1000))}"
+    lines[1] += "\n  x = x0 -> twice() ** 2048"
+    text = "\n".join(["block twice() = id + id", *lines]).replace("input x", "input x0")
+    net = archc.loads(text)
+    agree(net.paths(), exactly(net.ir))
 
 
 def test_figures_of_a_distribution() -> None:
