@@ -28,7 +28,9 @@ def test_a_random_architecture_with_layers_left_out(text: str, data: st.DataObje
     graph = drawn(text)
     kept = [n.index for n in graph.nodes if len(n.inputs) == 1 and n.outputs == (graph.type_of(n.inputs[0]),)]
     gone = data.draw(st.sets(st.sampled_from(kept), max_size=4)) if kept else set()
+    # What is shared has as many names as applications.
     shared = {n.owner for n in graph.nodes if n.owner != n.index}
+    shared |= {n.owner for n in graph.nodes if any(scope.shared for scope in n.scope.outwards())}
     again(replayed(graph, {i for i in gone if graph.nodes[i].owner not in shared}))
 
 
