@@ -54,7 +54,7 @@ class Stats(OfSpec):
 
 @dataclass(frozen=True)
 class Paths(OfSpec):
-    """How many paths lead from input to output, exactly, by their lengths.
+    """How many paths lead from input to output, by their lengths.
 
     A residual network is many paths: n modules with a shortcut each make 2^n. A module is what stands beside a
     shortcut in a sum; projections are shortcuts.
