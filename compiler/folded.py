@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..dsl.garbage import uncollected
 from .compare.checkpoint_names import COUNTER
 from .compare.equivalence import Equivalence
 from .compare.equivalence import equivalence as compared
@@ -17,6 +18,11 @@ from .passes.fold import FoldBatchNorm
 
 def equivalence(before: Graph, after: Graph, sizes: dict[str, int] | None = None) -> Equivalence:
     """Compares them as they are, then with batch norms folded. Raises ValueError as the comparison does."""
+    with uncollected():
+        return _equivalence(before, after, sizes)
+
+
+def _equivalence(before: Graph, after: Graph, sizes: dict[str, int] | None) -> Equivalence:
     found = compared(before, after, sizes)
     if found.verdict != "undecided":
         return found

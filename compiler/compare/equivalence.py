@@ -116,6 +116,7 @@ class _Comparison:
         self.after = after
         self.sizes = sizes
         self.graphs = one, other
+        self.alike = one is other or one.tensor_shapes() == other.tensor_shapes()
         self.renamed = {own: symbol(name) for own, name in renaming(one, other).items()}
 
     def run(self, in_training: bool) -> Equivalence:
@@ -176,10 +177,9 @@ class _Comparison:
         parted = next((p for a, b in pairs if (p := _parted(terms, readings, a, b)) is not None), None)
         if parted is not None:
             return _Proof(None, parted), False
-        namesakes = _namesakes(terms, *self.graphs)
-        if namesakes is not None and by_name is not False:
+        if self.alike and by_name is not False:
             matching = Matching(terms, names=True)
-            if matching.identify(namesakes) and matching.match(pairs):
+            if matching.identify(_namesakes(terms)) and matching.match(pairs):
                 return _Proof(matching), True
         tried = [Matching(terms, names, columns) for columns in (False, True) for names in (True, False)]
         matching = next((matching for matching in tried if matching.match(pairs)), None)
@@ -294,10 +294,8 @@ def _words(names: Iterable[str | None]) -> str:
     return ", ".join(name or "out" for name in names)
 
 
-def _namesakes(terms: Terms, one: Graph, other: Graph) -> list[tuple[WeightBlock, WeightBlock]] | None:
-    """The tensors of both by name, where names and shapes are the same throughout."""
-    if one.tensor_shapes() != other.tensor_shapes():
-        return None
+def _namesakes(terms: Terms) -> list[tuple[WeightBlock, WeightBlock]]:
+    """The tensors of both by name."""
     numbers: dict[str, list[int]] = {}
     for number, own in enumerate(terms.symbols):
         if not own.noise:

@@ -52,9 +52,10 @@ class WeightBlock(NamedTuple):
 
     def part(self, start: int, end: int, across: bool) -> WeightBlock:
         """Some of its rows, or with `across` some of its columns."""
+        symbol, top, bottom, left, right = self
         if across:
-            return self._replace(left=self.left + start, right=self.left + end)
-        return self._replace(top=self.top + start, bottom=self.top + end)
+            return WeightBlock(symbol, top, bottom, left + start, left + end)
+        return WeightBlock(symbol, top + start, top + end, left, right)
 
     def share(self, start: int, end: int, channels: int) -> WeightBlock:
         """The rows of some channels, of so many that have equal shares of its rows."""

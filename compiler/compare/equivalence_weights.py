@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,8 +23,50 @@ class Piece:
     there: WeightBlock
 
 
+Range = tuple[int, int]
+R = TypeVar("R", bound=tuple[int, ...])
+
+
 class Conflict(Exception):
     """What is no counterpart, or would have two. The text says so of weights; it is empty for layers."""
+
+
+class Placed:
+    """Pieces by where they stand in one tensor: in order of their rows, and of their columns in each run of rows."""
+
+    __slots__ = "_columns", "_highest", "_rows", "_widest", "pieces"
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self._rows: list[Range] = []
+        self._columns: dict[Range, list[tuple[int, int, int]]] = {}
+        self._highest = self._widest = 0
+
+    def put(self, block: WeightBlock, piece: Piece) -> None:
+        rows = block.top, block.bottom
+        if rows not in self._columns:
+            self._columns[rows] = []
+            insort(self._rows, rows)
+        insort(self._columns[rows], (block.left, block.right, len(self.pieces)))
+        self.pieces.append(piece)
+        self._highest = max(self._highest, block.bottom - block.top)
+        self._widest = max(self._widest, block.right - block.left)
+
+    def on(self, block: WeightBlock) -> Iterator[tuple[int, Piece]]:
+        """Those that have entries with a rectangle in common, and the order in which they were put there."""
+        for rows in _within(self._rows, block.top - self._highest, block.bottom):
+            if rows[1] > block.top:
+                for _, right, number in _within(self._columns[rows], block.left - self._widest, block.right):
+                    if right > block.left:
+                        yield number, self.pieces[number]
+
+
+NOTHING = Placed()
+
+
+def _within(ranges: list[R], after: int, before: int) -> list[R]:
+    """Those of sorted ranges that start between two places."""
+    return ranges[bisect_left(ranges, (after + 1,)) : bisect_left(ranges, (before,))]
 
 
 class Bijection:
@@ -32,23 +75,23 @@ class Bijection:
     def __init__(self, terms: Terms):
         self.terms = terms
         self.pieces: dict[WeightBlock, WeightBlock] = {}
-        self._on: tuple[dict[int, list[Piece]], dict[int, list[Piece]]] = ({}, {})
+        self._on: dict[int, Placed] = {}
 
     def add(self, here: WeightBlock, there: WeightBlock) -> None:
         """Says that two rectangles correspond. Raises Conflict."""
-        if self.pieces.get(here) == there:
+        if self.image(here) == there:
             return
         one, other = self.terms.symbols[here.symbol], self.terms.symbols[there.symbol]
         if here.size != there.size or one.about != other.about:
             raise Conflict(f"{one.name} of A is not of the size, or the kind, of {other.name} of B")
-        piece = Piece(here, there)
+        piece, shift = Piece(here, there), _shift(here, there)
         for side, block in enumerate((here, there)):
-            for known in self._on[side].get(block.symbol, ()):
-                if _overlap((known.here, known.there)[side], block) and _shift(known) != _shift(piece):
-                    raise Conflict(self._twice(side, known, piece))
+            known = [(n, p) for n, p in self.placed(block.symbol).on(block) if _shift(p.here, p.there) != shift]
+            if known:
+                raise Conflict(self._twice(side, min(known)[1], piece))
         self.pieces[here] = there
-        for side, block in enumerate((here, there)):
-            self._on[side].setdefault(block.symbol, []).append(piece)
+        for block in (here, there):
+            self._on.setdefault(block.symbol, Placed()).put(block, piece)
 
     def _twice(self, side: int, one: Piece, other: Piece) -> str:
         """Says that the same entries of one side would be two of the other."""
@@ -61,29 +104,20 @@ class Bijection:
         """Where a rectangle of A is in B, if that is known."""
         if block in self.pieces:
             return self.pieces[block]
-        for piece in self._on[0].get(block.symbol, ()):
+        for _, piece in self.placed(block.symbol).on(block):
             if _inside(block, piece.here):
                 down, along = piece.there.top - piece.here.top, piece.there.left - piece.here.left
                 rows, columns = (block.top + down, block.bottom + down), (block.left + along, block.right + along)
                 return WeightBlock(piece.there.symbol, *rows, *columns)
         return None
 
-    def covering(self, symbol: int) -> list[Piece]:
-        """What is known of a symbol of B."""
-        return self._on[1].get(symbol, [])
+    def placed(self, symbol: int) -> Placed:
+        """What is known of a symbol."""
+        return self._on.get(symbol, NOTHING)
 
 
-def _shift(piece: Piece) -> tuple[int, int, int, int]:
-    return (
-        piece.here.symbol,
-        piece.there.symbol,
-        piece.there.top - piece.here.top,
-        piece.there.left - piece.here.left,
-    )
-
-
-def _overlap(a: WeightBlock, b: WeightBlock) -> bool:
-    return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
+def _shift(here: WeightBlock, there: WeightBlock) -> tuple[int, int, int, int]:
+    return here.symbol, there.symbol, there.top - here.top, there.left - here.left
 
 
 def _inside(a: WeightBlock, b: WeightBlock) -> bool:
@@ -147,10 +181,11 @@ def _matrix(shape: tuple[int, ...]) -> Size2:
 
 def made(symbol: int, bijection: Bijection) -> Made:
     """What a symbol of B is made of."""
-    symbols, pieces = bijection.terms.symbols, bijection.covering(symbol)
+    symbols, placed = bijection.terms.symbols, bijection.placed(symbol)
     own = symbols[symbol]
-    rows = sorted({0, own.rows, *(edge for p in pieces for edge in (p.there.top, p.there.bottom))})
-    bands = _runs((tuple(_band(own, pieces, top, bottom)) for top, bottom in pairwise(rows)), _under)
+    rows = sorted({0, own.rows, *(edge for p in placed.pieces for edge in (p.there.top, p.there.bottom))})
+    whole = bijection.terms.whole(symbol)
+    bands = _runs((tuple(_band(placed, whole._replace(top=a, bottom=b))) for a, b in pairwise(rows)), _under)
     return Made(own.name, own.shape, tuple(tuple((_slab(symbols, b), size) for b, size in band) for band in bands))
 
 
@@ -161,18 +196,19 @@ def _slab(symbols: list[Symbol], block: WeightBlock | None) -> Slab | None:
     return Slab(own.name, own.shape, (block.top, block.bottom), (block.left, block.right))
 
 
-def _band(own: Symbol, pieces: list[Piece], top: int, bottom: int) -> Iterator[Cell]:
+def _band(placed: Placed, band: WeightBlock) -> Iterator[Cell]:
     """Some rows, from left to right; neighbours in A are one."""
-    crossing = [p for p in pieces if p.there.top <= top and bottom <= p.there.bottom]
-    columns = sorted({0, own.columns, *(edge for p in crossing for edge in (p.there.left, p.there.right))})
+    edges = (edge for _, piece in placed.on(band) for edge in (piece.there.left, piece.there.right))
     cells: list[Cell] = []
-    for left, right in pairwise(columns):
-        piece = next((p for p in crossing if p.there.left <= left and right <= p.there.right), None)
+    for left, right in pairwise(sorted({band.left, band.right, *edges})):
+        cell = band._replace(left=left, right=right)
+        _, piece = next(placed.on(cell), (0, None))
         block = None
         if piece is not None:
             down, along = piece.here.top - piece.there.top, piece.here.left - piece.there.left
-            block = WeightBlock(piece.here.symbol, top + down, bottom + down, left + along, right + along)
-        cells.append((block, (bottom - top, right - left)))
+            rows, columns = (cell.top + down, cell.bottom + down), (left + along, right + along)
+            block = WeightBlock(piece.here.symbol, *rows, *columns)
+        cells.append((block, cell.size))
     return _runs(cells, _beside)
 
 
