@@ -150,6 +150,10 @@ def _sizes(
     environment: Environment,
     hint: str = "`//` divides and rounds down: `[N, c // 2, H, W]`",
 ) -> list[Any]:
+    for item in shape.items:
+        if isinstance(item, ast.Splat | ast.Comprehension):
+            message = "each size of a layer of the host is written by itself"
+            raise fault("E0348", message, item.span, "name them: `[N, a, b, W]`")
     sizes = [ctx.evaluate(item, environment) for item in shape.items]
     for item, value in zip(shape.items, sizes, strict=True):
         if isinstance(value, bool) or not isinstance(value, (int, Size)):

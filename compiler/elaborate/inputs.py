@@ -16,6 +16,7 @@ from ..ops.core import Input
 from .callables import is_open
 from .declared import input_type
 from .environment import Environment, names_in
+from .lists import items
 from .module_names import check_argument
 from .values import POISON, describe
 
@@ -29,16 +30,15 @@ def add_input(ctx: Machine, node: ast.Input, environment: Environment) -> None:
     dims = []
     for item in node.shape.items:
         _make_symbols(node, item, environment)
-        value = ctx.evaluate(item, environment)
-        if value is POISON:
-            return
-        legal = is_whole(value) and value >= 1
-        if not legal and not (isinstance(value, Size) and ctx.graph.requirements.at_least(value, 1)):
-            message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
-            raise fault(
-                "E0348", message, item.span, "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
-            )
-        dims.append(value)
+        for value in items(ctx, (item,), environment, numbered=False):
+            if value is POISON:
+                return
+            legal = is_whole(value) and value >= 1
+            if not legal and not (isinstance(value, Size) and ctx.graph.requirements.at_least(value, 1)):
+                message = f"a size is a positive whole number or a symbol, and this is {describe(value)}"
+                hint = "`input x: [N, 3, H, W]`: names that have no value are sizes left open"
+                raise fault("E0348", message, item.span, hint)
+            dims.append(value)
     if not dims:
         raise fault("E0348", "an input has at least a batch", node.shape.span, "for an image, `[N, 3, H, W]`")
     type_ = ctx.intern(input_type(dims, node.dtype or "float", node.span))

@@ -310,3 +310,30 @@ def test_recursion_tells_equal_arguments_of_two_types_apart(first: str, second: 
 def test_usual_sizes_are_whole_numbers(usual: str) -> None:
     outcome = Program.parse(f"arch A {{ input x: [1, 3, 8, W] = {usual}   output x }}").elaborate()
     assert [d.code for d in outcome.diagnostics] == ["E0350"]
+
+
+SHAPES = {
+    "[N, *[3, 8], 8]": "[N, 3, 8, 8]",
+    "[*[N, c], H, H]": "[N, 3, H, H]",
+    "[8 for i in 1..3]": "[8, 8, 8]",
+    "[N, if c > 2 then c, if c > 3 then 4, 8]": "[N, 3, 8]",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_shape_of_an_input_is_a_list(shape: str) -> None:
+    graph = Program.parse(f"arch A(c = 3) {{ input x: {shape}   output x -> relu }}").elaborate().graph
+    assert graph is not None
+    assert str(graph.inputs[0].type) == SHAPES[shape]
+
+
+@pytest.mark.parametrize("shape", ["[N, *3, H, W]", "[*N]", "[N, 3, *H, *W]", "int [*N, 3]", "[N, *x, 3]"])
+def test_the_shape_of_an_input_spreads_lists_alone(shape: str) -> None:
+    outcome = Program.parse(f"arch A {{ input x: {shape}   output x -> relu }}").elaborate()
+    assert outcome.diagnostics and {d.code for d in outcome.diagnostics} <= {"E0321", "E0511"}
+
+
+@pytest.mark.parametrize("sizes", ["(x: [N, *3, H, W]) -> [N, 3, H, W]", "(x: [N, 3, H, W]) -> [N, *3, H, W]"])
+def test_the_shapes_of_a_layer_of_the_host_spread_nothing(sizes: str) -> None:
+    text = f"extern f(){sizes} {{}}\narch A {{ input x: [N, 3, H, W]   output x -> f() }}"
+    assert {d.code for d in Program.parse(text).elaborate().diagnostics} == {"E0348"}
