@@ -314,7 +314,7 @@ class Architecture:
         from .compiler.emit.fx import to_graph_module, with_defaults
         from .compiler.emit.weights import load_weights
 
-        checkpoint = None if weights is None else self._read(weights, fresh, leave_out)
+        checkpoint = self._read(weights, fresh, leave_out)
         device, dtype = with_defaults(device, dtype)
         module = to_graph_module(self.ir, device=device, dtype=dtype, seed=seed, externs=self._code(externs))
         if checkpoint is not None:
@@ -344,7 +344,7 @@ class Architecture:
         """
         from .compiler.emit.inference import optimized
 
-        checkpoint = None if weights is None else self._read(weights, fresh, leave_out)
+        checkpoint = self._read(weights, fresh, leave_out)
         return optimized(self.ir, checkpoint, device=device, dtype=dtype, engine=engine, externs=self._code(externs))
 
     def _code(self, externs: Any) -> Any:
@@ -355,19 +355,23 @@ class Architecture:
 
     def _read(
         self,
-        weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module,
+        weights: str | os.PathLike[str] | Mapping[str, torch.Tensor] | torch.nn.Module | None,
         fresh: Sequence[str],
         leave_out: Sequence[str],
-    ) -> Checkpoint:
+    ) -> Checkpoint | None:
         """The weights that one of its methods was given; warns at its call where they are NaN or infinite, or are not
-        taken, as those of a head that a rewrite replaced."""
+        taken, as those of a head that a rewrite replaced. None where none are given."""
         from .compiler.emit.carry import carried
         from .compiler.emit.checkpoint import not_finite, read
         from .compiler.ir.words import few
 
-        need_weights(weights)
         for name, names in (("fresh", fresh), ("leave_out", leave_out)):
             need(name, names, str, each=True)
+            if names and weights is None:
+                raise TypeError(f"{name} needs weights")
+        if weights is None:
+            return None
+        need_weights(weights)
         out, anew = ([names] if isinstance(names, str) else names for names in (leave_out, fresh))
         checkpoint = read(weights, self.ir.tensor_shapes(), out, anew)
         for said in not_finite(checkpoint):

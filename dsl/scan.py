@@ -53,6 +53,11 @@ def scan(source: Source) -> list[Diagnostic]:
     return _nesting(source)
 
 
+def is_doc(text: str) -> bool:
+    """Whether a text can stand in a doc string."""
+    return '"""' not in text and not _FORBIDDEN.search(text)
+
+
 def _nesting(source: Source) -> list[Diagnostic]:
     depth = 0
     for match in _LANDMARK.finditer(source.text):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.limits import LIMITS
+from ...dsl.scan import is_doc
 from ...dsl.source import Span
 from ...grammar.parser import words
 from ..elaborate.module_names import check_segment
@@ -52,6 +53,11 @@ def check_path(path: str) -> bool:
 
 
 Text = Annotated[str, Words("a text")]
+Doc = Annotated[
+    str,
+    _checked(lambda value: isinstance(value, str) and is_doc(value)),
+    Words('a text without `"""` and invisible characters'),
+]
 Said = Annotated[dict[str, Any], Words("a dict")]
 Name = Annotated[
     str,
@@ -154,7 +160,7 @@ class OfGraph(Attributes):
     """Of the graph."""
 
     name: Name = "net"
-    doc: Text | None = None
+    doc: Doc | None = None
     parameters: Said = Field(default_factory=dict)
     notes: Said = Field(default_factory=dict)
     outputs: (

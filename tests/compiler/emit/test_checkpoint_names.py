@@ -136,6 +136,14 @@ def test_what_is_not_there_is_said():
     assert "the spec has no fcc" in refused("E0819", state(), fresh=["fcc"])
 
 
+@pytest.mark.parametrize("option", [{"fresh": ["fc"]}, {"leave_out": "fc"}, {"fresh": 3}])
+@pytest.mark.parametrize("make", [NET.module, NET.optimized])
+def test_what_is_said_of_weights_needs_weights(make: Any, option: dict[str, Any]):
+    (name,) = option
+    with pytest.raises(TypeError, match=name):
+        make(**option)
+
+
 DEEP = "block unit(c) = (body: [conv1: conv(c, 3), bn1: bn, relu, conv2: conv(c, 3), bn2: bn]) + id -> relu\n"
 LAYERS = "conv1: conv(8, 3) -> layer1: [unit(8) ** 11] -> layer2: [unit(8) ** 2] -> fc: conv(3, 1)"
 CAFFE2 = {"weight": "w", "bias": "b", "running_mean": "rm", "running_var": "riv"}

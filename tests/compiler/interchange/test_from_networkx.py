@@ -391,6 +391,7 @@ REFUSED = [
     (said(outputs=[{"values": ["r"]}]), "E1103", "`values` must be a list of pairs"),
     (said(outputs=[{"values": [("q", 0)]}]), "E1106", "node 'q', which the graph does not have"),
     (said(outputs=[{"values": [("r", 2)]}]), "E1103", "`relu` at node 'r' has one output"),
+    *((said(doc=doc), "E1103", "a text without") for doc in ('"""', "a\0b", "\x1b[31m", "\ud800")),
     (said(outputs=[{"values": [("r", 0)]}] * 2), "E0347", "two outputs are called `out`"),
     (said(outputs=[{"values": [("x", 0)]}]), "E0509", "node 'c': this `conv` has parameters"),
     (said(assumed={"H": "many"}), "E1103", "`assumed`"),
