@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -65,13 +65,21 @@ def read(
         held = {key.removeprefix(wrapper): whole for key, whole in held.items()}
         scope += wrapper
     _covered([*held, *map(str, left_out), *(str(key).removeprefix(scope) for key in left_out)], leave_out, name)
-    foreign = [key for key, whole in held.items() if not isinstance(found[whole], Tensor) or type(whole) is not str]
+    foreign = [key for key, whole in held.items() if not isinstance(found[whole], Tensor)]
     if foreign:
-        first = foreign[0][:60]
-        hint = f'leave out what is no weight: `--leave-out {first}`, in Python `leave_out=["{first}"]`'
-        shown = ", ".join(f"`{key[:60]}`" for key in foreign[:5])
-        raise unreadable(name, f"it holds things that are no tensors: {shown}", hint)
+        first, option = foreign[0][:60], "fresh" if foreign[0] in own else "leave_out"
+        what = "start anew what is no weight" if option == "fresh" else "leave out what is no weight"
+        hint = f'{what}: `--{option.replace("_", "-")} {first}`, in Python `{option}=["{first}"]`'
+        raise unreadable(name, f"it holds things that are no tensors: {_few(foreign)}", hint)
+    numbers = [key for key, whole in held.items() if type(whole) is not str]
+    if numbers:
+        hint = "if they stand in the order of the spec: `weights=dict(zip(net.module().state_dict(), state.values()))`"
+        raise unreadable(name, f"it has tensors without names: {_few(numbers)}", hint)
     return Checkpoint({key: found[whole] for key, whole in held.items()}, tuple(map(str, left_out)), anew, scope)
+
+
+def _few(keys: Sequence[str]) -> str:
+    return ", ".join(f"`{key[:60]}`" for key in keys[:5])
 
 
 def precision(source: Source) -> torch.dtype | None:

@@ -144,6 +144,16 @@ def test_what_is_said_of_weights_needs_weights(make: Any, option: dict[str, Any]
         make(**option)
 
 
+def test_what_is_no_tensor_is_said_with_what_helps():
+    text = refused("E0810", state() | {"fc.bias": "zeros"})
+    assert "`fc.bias`" in text and '`fresh=["fc.bias"]`' in text
+    NET.module(weights=state() | {"fc.bias": "zeros"}, fresh=["fc.bias"])
+    text = refused("E0810", state() | {"epoch": 3})
+    assert '`leave_out=["epoch"]`' in text
+    NET.module(weights=state() | {"epoch": 3}, leave_out=["epoch"])
+    assert "tensors without names: `0`, `1`" in refused("E0810", dict(enumerate(state().values())))
+
+
 DEEP = "block unit(c) = (body: [conv1: conv(c, 3), bn1: bn, relu, conv2: conv(c, 3), bn2: bn]) + id -> relu\n"
 LAYERS = "conv1: conv(8, 3) -> layer1: [unit(8) ** 11] -> layer2: [unit(8) ** 2] -> fc: conv(3, 1)"
 CAFFE2 = {"weight": "w", "bias": "b", "running_mean": "rm", "running_var": "riv"}
