@@ -359,10 +359,10 @@ class Architecture:
         fresh: Sequence[str],
         leave_out: Sequence[str],
     ) -> Checkpoint | None:
-        """The weights that one of its methods was given; warns at its call where they are NaN or infinite, or are not
-        taken, as those of a head that a rewrite replaced. None where none are given."""
+        """The weights that one of its methods was given; warns at its call where they are NaN or infinite, one of
+        several in a file, or not taken, as those of a head that a rewrite replaced. None where none are given."""
         from .compiler.emit.carry import carried
-        from .compiler.emit.checkpoint import not_finite, read
+        from .compiler.emit.checkpoint import read, remarks
         from .compiler.ir.words import few
 
         for name, names in (("fresh", fresh), ("leave_out", leave_out)):
@@ -374,7 +374,7 @@ class Architecture:
         need_weights(weights)
         out, anew = ([names] if isinstance(names, str) else names for names in (leave_out, fresh))
         checkpoint = read(weights, self.ir.tensor_shapes(), out, anew)
-        for said in not_finite(checkpoint):
+        for said in remarks(checkpoint):
             warnings.warn(said.message, RuntimeWarning, stacklevel=3)
         if any(step.fresh for step in self.ir.weight_maps):
             new = carried(checkpoint.tensors, self.ir, checkpoint.fresh)[1] - checkpoint.fresh

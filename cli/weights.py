@@ -84,11 +84,11 @@ def note_weights(request: WithWeights) -> None:
 
 
 def taken(request: WithWeights, graph: Graph, before: Graph | None = None) -> Taken | None:
-    """The checkpoint under the names of the graph, or of that `before` a rewrite; None where none is given. What is no
-    finite number is reported. Raises ArchError."""
+    """The checkpoint under the names of the graph, or of that `before` a rewrite; None where none is given. What is
+    loaded all the same, as NaN, is reported. Raises ArchError."""
     if request.weights is None:
         return None
-    from ..compiler.emit.checkpoint import not_finite, read
+    from ..compiler.emit.checkpoint import read, remarks
     from ..compiler.emit.mapping import mapped
 
     out, fresh, names = request.leave_out or (), request.fresh or (), None
@@ -103,5 +103,5 @@ def taken(request: WithWeights, graph: Graph, before: Graph | None = None) -> Ta
             if before is None:
                 raise
             found, names = mapped(graph, request.weights, given, out, fresh)
-    report(not_finite(found))
+    report(remarks(found))
     return Taken(found, names, request.write_map)

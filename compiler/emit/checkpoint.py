@@ -25,12 +25,15 @@ LISTED = 20
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Tensors by name. `left_out` are names of the file that were to be left out, `fresh` those of the network's own
-    tensors that keep their initial values, and `scope` is what stood before every name, with its dot."""
+    tensors that keep their initial values, and `scope` is what stood before every name, with its dot. `state` is where
+    the file has the tensors, and `beside` are the places where it has others by name."""
 
     tensors: dict[str, Tensor]
     left_out: tuple[str, ...] = ()
     fresh: frozenset[str] = frozenset()
     scope: str = ""
+    state: str = ""
+    beside: tuple[str, ...] = ()
 
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module | Checkpoint
@@ -49,7 +52,7 @@ def read(
         return source
     given = source.state_dict() if isinstance(source, nn.Module) else source
     name = "the checkpoint" if isinstance(given, Mapping) else os.fspath(given)
-    found = _state(given if isinstance(given, Mapping) else read_file(Path(given)))
+    found, state, beside = _state(given if isinstance(given, Mapping) else read_file(Path(given)))
     if not isinstance(found, Mapping):
         raise unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
     anew = frozenset(_covered(own, fresh, "the spec"))
@@ -75,7 +78,8 @@ def read(
     if numbers:
         hint = "if they stand in the order of the spec: `weights=dict(zip(net.module().state_dict(), state.values()))`"
         raise unreadable(name, f"it has tensors without names: {_few(numbers)}", hint)
-    return Checkpoint({key: found[whole] for key, whole in held.items()}, tuple(map(str, left_out)), anew, scope)
+    tensors = {key: found[whole] for key, whole in held.items()}
+    return Checkpoint(tensors, tuple(map(str, left_out)), anew, scope, state, beside)
 
 
 def _few(keys: Sequence[str]) -> str:
@@ -86,6 +90,18 @@ def precision(source: Source) -> torch.dtype | None:
     """The type of a checkpoint's floating tensors, None where they have none or several. Raises ArchError (E0810)."""
     found = {t.dtype for t in read(source, ()).tensors.values() if t.is_floating_point()}
     return found.pop() if len(found) == 1 else None
+
+
+def remarks(checkpoint: Checkpoint) -> list[Diagnostic]:
+    """Warnings about what is loaded all the same: one of several sets of weights, numbers that are not finite."""
+    found = not_finite(checkpoint)
+    if checkpoint.beside:
+        others = " and ".join(f"`{key[:60]}`" for key in checkpoint.beside[:5])
+        message = f"the checkpoint has weights as `{checkpoint.state}`, which are taken, and others as {others}"
+        key = checkpoint.beside[0][:60]
+        hint = f'the others have a file of their own after `torch.save(torch.load(path)["{key}"], other)`'
+        found.insert(0, Diagnostic("E0827", message, severity="warning", hints=(hint,)))
+    return found
 
 
 def not_finite(source: Source) -> list[Diagnostic]:
@@ -117,17 +133,21 @@ def listing(lines: list[str]) -> str:
     return f"{shown}\n  … and {len(lines) - LISTED} more" if len(lines) > LISTED else shown
 
 
-def _state(found: Any) -> Any:
-    """The state dict itself: what training scripts save around it has it under a usual name, or as all its tensors."""
+def _state(found: Any) -> tuple[Any, str, tuple[str, ...]]:
+    """The state dict itself: what training scripts save around it has it under a usual name, or as all its tensors.
+    With it the name, and those of others beside it."""
+    state, beside = "", ()
     for _ in range(3):
         if not isinstance(found, Mapping) or any(isinstance(value, Tensor) for value in found.values()):
             break
-        inner = [found[key] for key in _STATES if isinstance(found.get(key), Mapping)]
-        states = inner or [v for v in found.values() if isinstance(v, Mapping) and _holds(v)]
+        inner = [key for key in _STATES if isinstance(found.get(key), Mapping)]
+        states = [key for key, value in found.items() if isinstance(value, Mapping) and _holds(value)]
         if not inner and len(states) != 1:
             break
-        found = states[0]
-    return found
+        state = (inner or states)[0]
+        beside = tuple(str(key) for key in states if key != state)
+        found = found[state]
+    return found, str(state), beside
 
 
 def _holds(found: Mapping[Any, Any]) -> bool:

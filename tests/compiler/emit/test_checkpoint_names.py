@@ -14,7 +14,7 @@ from torch import Tensor
 
 import archc
 from archc import ArchError
-from archc.compiler.emit.checkpoint import Checkpoint, not_finite, read
+from archc.compiler.emit.checkpoint import Checkpoint, not_finite, read, remarks
 from archc.compiler.emit.weights import load_weights
 
 NET = archc.loads("arch A { input x: [N, 3, 8, 8] output x -> c1: conv(8, 3) -> bn1: bn -> gap -> fc: linear(5) }")
@@ -142,6 +142,17 @@ def test_what_is_said_of_weights_needs_weights(make: Any, option: dict[str, Any]
     (name,) = option
     with pytest.raises(TypeError, match=name):
         make(**option)
+
+
+def test_one_of_several_states_is_said(tmp_path: Path):
+    other = {name: tensor + 1 for name, tensor in state().items()}
+    torch.save({"epoch": 3, "model": state(), "ema": other, "optimizer": {"state": {}}}, tmp_path / "both.pth")
+    with pytest.warns(RuntimeWarning, match="weights as `model`, which are taken, and others as `ema`"):
+        module = NET.module(weights=tmp_path / "both.pth")
+    assert same(module.state_dict(), state())
+    (found,) = remarks(read(tmp_path / "both.pth", NET.ir.tensor_shapes()))
+    assert found.code == "E0827" and found.severity == "warning"
+    assert not remarks(read({"model": state(), "epoch": 3}, NET.ir.tensor_shapes()))
 
 
 def test_what_is_no_tensor_is_said_with_what_helps():
