@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,9 @@ MAKERS = """
     scalar_tensor zeros zeros_like sym_size
 """
 """Functions that are run though the reader may have nothing for them, as their results may not be needed."""
+Model: TypeAlias = tuple[Any, list[str], Callable[[str, bool], Tensor]]
+"""The description of a graph, the names of its state in their order, and what reads a tensor by its name: of the state,
+or a constant. One that has several names is one object."""
 SKIPPED = "_assert_scalar _assert_async _assert_tensor_metadata sym_constrain_range sym_constrain_range_for_size"
 
 
@@ -105,19 +108,20 @@ class _Archive:
     def json(self, name: str) -> Any:
         return json.loads(self.read(name, JSON_BYTES))
 
-    def model(self) -> tuple[Any, list[str], Callable[[str, bool], Tensor]]:
-        """The description of the graph, the names of the state in its order, and what reads a tensor by its name: of
-        the state, or a constant. One that has several names is one object."""
+    def model(self) -> Model:
         if self.has("serialized_exported_program.json"):
-            kept = {False: self._pickled("serialized_state_dict.pt"), True: self._pickled("serialized_constants.pt")}
             about = self.json("serialized_exported_program.json")
-            return about, list(kept[False]), lambda name, constant: kept[constant][name]
+            return self._with_state(about, "serialized_state_dict.pt", "serialized_constants.pt")
         models = [n for n in self._files if n.startswith(f"{self._prefix}models/") and n.endswith(".json")]
         if len(models) != 1:
             what = "no graph" if not models else f"{len(models)} graphs"
             raise unreadable(self._path, f"it holds {what}", "`torch.export.save` writes a file with one")
         kinds = {False: "weights", True: "constants"}
-        configs = {c: self.json(f"data/{kind}/model_{kind}_config.json")["config"] for c, kind in kinds.items()}
+        about = self.json(models[0].removeprefix(self._prefix))
+        name = Path(models[0]).stem
+        if self.has(f"data/weights/{name}.pt"):
+            return self._with_state(about, *(f"data/{kind}/{name}.pt" for kind in kinds.values()))
+        configs = {c: self.json(f"data/{kind}/{name}_{kind}_config.json")["config"] for c, kind in kinds.items()}
         found: dict[tuple[str, str], Tensor] = {}
 
         def tensor(name: str, constant: bool) -> Tensor:
@@ -127,10 +131,15 @@ class _Archive:
                 found[place] = self._tensor(folder, entry)
             return found[place]
 
-        return self.json(models[0].removeprefix(self._prefix)), list(configs[False]), tensor
+        return about, list(configs[False]), tensor
+
+    def _with_state(self, about: Any, state: str, constants: str) -> Model:
+        """A graph whose tensors are in checkpoints inside the archive, as torch wrote them before 2.9."""
+        kept = {False: self._pickled(state), True: self._pickled(constants)}
+        return about, list(kept[False]), lambda name, constant: kept[constant][name]
 
     def _pickled(self, name: str) -> dict[str, Tensor]:
-        """Tensors as files of before torch 2.8 have them: a checkpoint inside the archive."""
+        """The tensors of a checkpoint inside the archive."""
         data = self.read(name)
         found = read_torch(io.BytesIO(data), f"{name} in {self._path}") if data else {}
         first: dict[object, Tensor] = {}

@@ -255,11 +255,51 @@ def refusal(path: Path, code: str, *words: str) -> None:
     assert found.code == code and all(word in found.message for word in words), found.message
 
 
-@pytest.fixture
-def pt2(tmp_path: Path) -> Path:
+@pytest.fixture(params=["this torch", "torch 2.7", "torch 2.8"])
+def pt2(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """An exported program, in the layout of a version of torch: until 2.8 its tensors are checkpoints."""
     path = tmp_path / "net.pt2"
-    torch.export.save(torch.export.export(nn.Sequential(nn.Linear(4, 4)), (torch.randn(2, 4),)), path)
+    source = nn.Sequential(nn.Linear(4, 4))
+    torch.export.save(torch.export.export(source, (torch.randn(2, 4),)), path)
+    if request.param != "this torch":
+        with zipfile.ZipFile(path) as archive:
+            model = next(archive.read(name) for name in archive.namelist() if is_graph(name))
+        state, constants = (saved(held) for held in (source.state_dict(), {}))
+        if request.param == "torch 2.7":
+            files = {"serialized_exported_program.json": model, "serialized_state_dict.pt": state}
+            files |= {"serialized_constants.pt": b"", "version": b"8.2"}
+        else:
+            files = {"models/model.json": model, "data/weights/model.pt": state, "data/constants/model.pt": constants}
+            files = {f"net/{name}": data for name, data in {**files, "archive_format": b"pt2"}.items()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    agrees(source, package.load(path), torch.randn(2, 4))
     return path
+
+
+def saved(value: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def is_graph(name: str) -> bool:
+    return name.endswith(("model.json", "serialized_exported_program.json"))
+
+
+def holds_tensors(name: str) -> bool:
+    return "weight_" in name or is_checkpoint(name)
+
+
+def is_checkpoint(name: str) -> bool:
+    return name.endswith(("serialized_state_dict.pt", "weights/model.pt"))
+
+
+def in_checkpoints(path: Path) -> bool:
+    """Whether an exported program has its tensors in checkpoints."""
+    with zipfile.ZipFile(path) as archive:
+        return any(map(is_checkpoint, archive.namelist()))
 
 
 def changed(path: Path, change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_STORED) -> Path:
@@ -281,17 +321,16 @@ def test_pickles_in_exported_programs_are_never_loaded(
     pt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    bomb = io.BytesIO()
-    torch.save(Bomb(), bomb)
+    bomb = saved(Bomb())
 
     def change(name: str, data: bytes) -> bytes:
         if name.endswith("weights_config.json"):
             return data.replace(b'"use_pickle": false', b'"use_pickle": true').replace(
                 b'"use_pickle":false', b'"use_pickle":true'
             )
-        return bomb.getvalue() if "weight_" in name or "sample_inputs" in name else data
+        return bomb if holds_tensors(name) or "sample_inputs" in name else data
 
-    refusal(changed(pt2, change), "E1208", "run code")
+    refusal(changed(pt2, change), *(("E0810", "weights") if in_checkpoints(pt2) else ("E1208", "run code")))
     assert not (tmp_path / "boom").exists()
 
 
@@ -300,7 +339,7 @@ def test_pickles_in_exported_programs_are_never_loaded(
 )
 def test_functions_of_exported_programs_are_known_or_listed(pt2: Path, target: str) -> None:
     def change(name: str, data: bytes) -> bytes:
-        return data.replace(b"torch.ops.aten.linear.default", target.encode()) if "model.json" in name else data
+        return data.replace(b"torch.ops.aten.linear.default", target.encode()) if is_graph(name) else data
 
     refusal(changed(pt2, change), "E1204", "in `0`")
 
@@ -310,11 +349,12 @@ def test_bad_exported_programs_are_refused(pt2: Path) -> None:
     pt2.write_bytes(whole[: len(whole) // 2])
     refusal(pt2, "E1208", "truncated")
     pt2.write_bytes(whole)
-    refusal(changed(pt2, lambda name, data: data[:8] if "weight_" in name else data), "E1208", "fewer numbers")
+    fewer = ("E0810", "truncated") if in_checkpoints(pt2) else ("E1208", "fewer numbers")
+    refusal(changed(pt2, lambda name, data: data[:8] if holds_tensors(name) else data), *fewer)
     pt2.write_bytes(whole)
 
     def newer(name: str, data: bytes) -> bytes:
-        if not name.endswith("model.json"):
+        if not is_graph(name):
             return data
         about = json.loads(data)
         about["schema_version"]["major"] = 99
@@ -323,35 +363,28 @@ def test_bad_exported_programs_are_refused(pt2: Path) -> None:
     refusal(changed(pt2, newer), "E1208", "version 99")
     pt2.write_bytes(whole)
     many = b" " * 30_000_000
-    refusal(changed(pt2, lambda n, d: many if n.endswith("model.json") else d, zipfile.ZIP_DEFLATED), "E1208", "bytes")
+    refusal(changed(pt2, lambda n, d: many if is_graph(n) else d, zipfile.ZIP_DEFLATED), "E1208", "bytes")
     pt2.write_bytes(whole)
     deep = b'{"graph_module":' + b"[" * 100_000
-    refusal(changed(pt2, lambda n, d: deep if n.endswith("model.json") else d), "E1208")
+    refusal(changed(pt2, lambda n, d: deep if is_graph(n) else d), "E1208")
     refusal(pt2.with_name("none.pt2"), "E1208", "No such file")
 
 
-def test_files_of_torch_before_2_8(pt2: Path) -> None:
-    """They hold a program's parts under other names, tensors as a checkpoint."""
+@pytest.mark.parametrize("pt2", ["torch 2.7", "torch 2.8"], indirect=True)
+def test_checkpoints_in_exported_programs_are_held_to_what_they_declare(pt2: Path) -> None:
+    whole = pt2.read_bytes()
+    evil = pickle.dumps(Bomb())
     with zipfile.ZipFile(pt2) as archive:
-        model = next(archive.read(name) for name in archive.namelist() if name.endswith("model.json"))
-    source = nn.Sequential(nn.Linear(4, 4))
-    state = io.BytesIO()
-    torch.save(source.state_dict(), state)
-    with zipfile.ZipFile(pt2, "w") as archive:
-        archive.writestr("version", "8.2")
-        archive.writestr("serialized_exported_program.json", model)
-        archive.writestr("serialized_state_dict.pt", state.getvalue())
-        archive.writestr("serialized_constants.pt", b"")
-    agrees(source, package.load(pt2), torch.randn(2, 4))
-    evil = io.BytesIO()
-    pickle.dump(Bomb(), evil)
-    refusal(changed(pt2, lambda n, d: evil.getvalue() if "state_dict" in n else d), "E0810", "serialized_state_dict.pt")
+        name = next(name for name in archive.namelist() if is_checkpoint(name))
+        state = io.BytesIO(archive.read(name))
+    refusal(changed(pt2, lambda n, d: evil if is_checkpoint(n) else d), "E0810", name.removeprefix("net/"))
     assert not Path("boom").exists()
+    pt2.write_bytes(whole)
     packed = io.BytesIO()
     with zipfile.ZipFile(state) as archive, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as again:
         for name in archive.namelist():
             again.writestr(name, archive.read(name))
-    refusal(changed(pt2, lambda n, d: packed.getvalue() if "state_dict" in n else d), "E0810", "compressed")
+    refusal(changed(pt2, lambda n, d: packed.getvalue() if is_checkpoint(n) else d), "E0810", "compressed")
 
 
 def test_bad_onnx_files_are_refused(tmp_path: Path) -> None:
