@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ir.lowering import Epilogue
-from .private import onednn
+from .private import adds_to_one_place, onednn
 
 NONE = Epilogue("none")
 SIZES = 4
@@ -194,6 +194,7 @@ class FusedConv(Packed):
         assert not isinstance(conv.padding, str)
         self.window = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
         self.size = list(size)
+        self.adds = adds_to_one_place()
         super().__init__(weight, bias, epilogue, overwrites)
 
     def packed(self, weight: Tensor, size: Any = None) -> Tensor:
@@ -211,7 +212,9 @@ class FusedConv(Packed):
                 x, weight, self.bias, *self.window, last.name, self.scalars, last.algorithm
             )
         behind = ("add", 1.0, None if last == NONE else last.name, self.scalars, None)
-        if self.overwrites and other.is_contiguous(memory_format=torch.channels_last):
+        if not self.adds:
+            other = other.clone(memory_format=torch.channels_last)
+        if not self.adds or (self.overwrites and other.is_contiguous(memory_format=torch.channels_last)):
             return onednn("convolution_pointwise_").binary(other, x, weight, self.bias, *self.window, *behind)
         return onednn("convolution_pointwise").binary(x, other, weight, self.bias, *self.window, *behind)
 

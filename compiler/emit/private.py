@@ -18,6 +18,7 @@
 | `schema_of` | 2.6 on | what an exported node overwrites, draws and counts |
 | `frozen_weights` | 2.6 on | the engine inductor |
 | `onednn` | 2.6 on, in builds for CPUs with oneDNN | the engine kernels |
+| `adds_to_one_place` | 2.6 on, in builds for CPUs with oneDNN | sums in the engine kernels |
 | `aot_package` | 2.6 on | files of the engine inductor |
 | `aot_module` | 2.6 on | files of the engine inductor |
 | `fold_constants` | 2.6 on | weights of a file of the engine kernels are packed at each call |
@@ -202,6 +203,20 @@ _SHAPES: dict[str, Callable[..., torch.Tensor]] = {
     "_convolution_pointwise_.binary": lambda other, *_: other,
     "_linear_pointwise.binary": lambda _, other, *__: torch.empty_like(other),
 }
+
+
+@cache
+def adds_to_one_place() -> bool:
+    """Whether oneDNN adds a map of a single place to what packed weights make. It raises an error up to torch 2.10 at
+    least, where it writes the sum into another tensor than that map."""
+    window: Any = [0, 0], [1, 1], [1, 1], 1
+    x, weight = torch.zeros(1, 8, 1, 1), torch.zeros(8, 8, 1, 1)
+    packed = onednn("reorder_convolution_weight")(weight, *window, list(x.shape))
+    try:
+        onednn("convolution_pointwise").binary(x, x, packed, None, *window, "add", 1.0, None, [], None)
+    except RuntimeError:
+        return False
+    return True
 
 
 def aot_package(program: torch.export.ExportedProgram, path: str) -> None:

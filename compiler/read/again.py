@@ -21,7 +21,7 @@ PART = "archc_part"
 """Where the `meta` of a node has the part of which it is: the same object for all its nodes."""
 _HELPER = HELPERS["recompute"]
 _SETTINGS = {*inspect.signature(utils.checkpoint).parameters, "preserve_rng_state"} - {"function", "args", "kwargs"}
-"""The settings that the part is not given. In torch 2.7 and 2.8 the last is not in the signature."""
+"""The settings that the part is not given. Up to torch 2.10 at least the last is not in the signature."""
 
 
 @torch.library.custom_op("archc::border", mutates_args=())
