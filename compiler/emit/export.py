@@ -77,6 +77,8 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
                 program, input_names=names, output_names=_output_names(graph, module), dynamo=True, verbose=False
             )
             assert made is not None
+            for value, name in zip(made.model.graph.inputs, names, strict=True):
+                value.name = name  # torch gives an input that is returned the name of the output
             _restore_names(made.model.graph, f"{holder}.")
             _name_axes(made.model.graph, graph, symbols_of(program, graph))
             usual = {
