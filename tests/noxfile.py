@@ -10,6 +10,7 @@ lowest that has.
 from __future__ import annotations
 
 import re
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import nox
 
 HERE = Path(__file__).parents[1]
 FLOOR = re.compile(r"([\w-]+)>=([\w.]+)")
+# Outside the checkout: tests read all files of it, and their temporary folders are to be in no project.
+nox.options.envdir = str(Path(tempfile.gettempdir()) / "archc-nox")
 RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
 
 

@@ -38,7 +38,11 @@ def started(ranks: int, *arguments: object) -> subprocess.Popen[str]:
 
 def losses(ranks: int, *arguments: object, steps: int = 20) -> dict[int, float]:
     process = started(ranks, *arguments, "--steps", steps)
-    out, err = process.communicate()
+    try:
+        out, err = process.communicate(timeout=480)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, err[-3000:]
     return said(out)
 
