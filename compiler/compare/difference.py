@@ -81,10 +81,12 @@ class Difference:
         return bool(self.entries or self.outputs or self.renamed)
 
     def count(self, status: str) -> int:
-        """How many layers were "added", "removed" or "changed", or are other as a "consequence"; one that is shared
-        counts once."""
+        """How many layers were "added", "removed" or "changed", or are other as a "consequence". One that is shared
+        counts once, and for each of its counterparts, where these are not shared."""
         graph, statuses = (self.before if status == "removed" else self.after), self.statuses[status != "removed"]
-        return len({node.owner for node, found in zip(graph.nodes, statuses, strict=True) if found == status})
+        partners = {} if status == "removed" else {b: self.before.nodes[a].owner for a, b in self.counterparts.items()}
+        pairs = zip(graph.nodes, statuses, strict=True)
+        return len({(partners.get(node.index), node.owner) for node, found in pairs if found == status})
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.count(s):,} {s}" for s in ("added", "removed", "changed"))
