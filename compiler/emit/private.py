@@ -14,6 +14,8 @@
 | `InstanceNorms` | 2.6 on | norms of each image and channel, in ONNX files |
 | `refused_dimensions` | 2.6 on | sizes as torch relates them, where it does so more sharply than the spec |
 | `without_numbers` | 2.6 on | a run of a module on tensors that have shapes alone |
+| `SizesRead` | 2.6 on | `deciding_sizes` for every network |
+| `deciding_sizes` | 2.7 on | networks that decide by sizes in Python would be read as one of their ways |
 | `operator_name` | 2.6 on | what an exported node calls |
 | `schema_of` | 2.6 on | what an exported node overwrites, draws and counts |
 | `frozen_weights` | 2.6 on | the engine inductor |
@@ -28,9 +30,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from types import FrameType
 from typing import Any
 
 import torch
@@ -38,6 +43,7 @@ from torch.library import Library
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorms
 from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorms
 from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 __all__ = ["BatchNorms", "InstanceNorms", "pytree"]
@@ -165,6 +171,91 @@ def without_numbers() -> Any:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+_HOME = os.path.join(os.path.dirname(torch.__file__), "")
+_SYMBOLIC = (torch.__file__, os.path.join(_HOME, "fx", "experimental", ""))
+_BETWEEN = (
+    *_SYMBOLIC,
+    *(os.path.join(_HOME, name) for name in ("_export", "export", "overrides.py", "_ops.py", "_tensor.py")),
+)
+
+
+def is_own(frame: FrameType) -> bool:
+    """Whether a frame runs code of torch's."""
+    return frame.f_code.co_filename.startswith(_HOME)
+
+
+class SizesRead(TorchFunctionMode):
+    """Notes whether code that is none of torch's reads a size of a tensor: what does not cannot decide by sizes. Also
+    while torch.export traces, whose own frames are passed over."""
+
+    is_read = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not self.is_read and func in _SIZES:
+            frame = sys._getframe(1)
+            while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+                frame = frame.f_back
+            self.is_read = frame is not None and not is_own(frame)
+        return func(*args, **(kwargs or {}))
+
+
+_SIZES = {torch.Tensor.size, torch.Tensor.numel, torch.Tensor.nelement, torch.numel, torch.Tensor.__len__}
+_SIZES |= {torch.Tensor.stride, torch.Tensor.__iter__}
+_SIZES |= {getattr(torch.Tensor, name).__get__ for name in ("shape", "nbytes")}
+
+
+def deciding_sizes(
+    inputs: Iterable[torch.Tensor],
+    open_axes: Collection[tuple[int, int]],
+    decide: Callable[[Any, Any, FrameType], None],
+) -> tuple[AbstractContextManager[Any], list[torch.Tensor], dict[Any, tuple[int, int]]]:
+    """A mode as `without_numbers`, the inputs in it with symbols for the sizes of open axes, and the axis of each
+    symbol. What Python asks of these is answered as for the sizes of the inputs; `decide` gets the expression, the
+    answer and the frame that asks, except where torch's own code does."""
+    from torch._dispatch.python import enable_python_dispatcher
+    from torch._dynamo.source import ConstantSource
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+    class Deciding(ShapeEnv):
+        """Answers as the sizes of the inputs do, and assumes nothing of others."""
+
+        def evaluate_expr(self, orig_expr: Any, hint: Any = None, *given: Any, **named: Any) -> Any:
+            if hint is None:
+                return super().evaluate_expr(orig_expr, hint, *given, **named)
+            frame = asking(sys._getframe(1))
+            if frame is not None:
+                decide(orig_expr, hint, frame)
+            return hint
+
+    def asking(frame: FrameType | None) -> FrameType | None:
+        """The frame whose Python asks for a number or a truth, None for torch's own and for kernels."""
+        by_python = False
+        while frame is not None and frame.f_code.co_filename.startswith(_SYMBOLIC):
+            by_python |= frame.f_code.co_filename == torch.__file__
+            frame = frame.f_back
+        return frame if by_python and frame is not None and not is_own(frame) else None
+
+    sizes: Any = Deciding(specialize_zero_one=False, duck_shape=False)
+    mode: Any = FakeTensorMode(allow_non_fake_inputs=True, shape_env=sizes)
+
+    @contextmanager
+    def inside() -> Iterator[None]:
+        with open_lengths(), enable_python_dispatcher(), mode:
+            yield
+
+    given: list[torch.Tensor] = []
+    axes: dict[Any, tuple[int, int]] = {}
+    for number, x in enumerate(inputs):
+        kinds = [DimDynamic.DYNAMIC if (number, axis) in open_axes else DimDynamic.STATIC for axis in range(x.dim())]
+        context = StatelessSymbolicContext(dynamic_sizes=kinds)
+        given.append(mode.from_tensor(x, symbolic_context=context, source=ConstantSource(f"input_{number}")))
+        axes |= {
+            given[-1].shape[axis].node.expr: (number, axis) for axis in range(x.dim()) if (number, axis) in open_axes
+        }
+    return inside(), given, axes
 
 
 def operator_name(target: object) -> str | None:

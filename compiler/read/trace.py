@@ -16,7 +16,7 @@ from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 
 from ...dsl.diagnostics import ArchError
-from ..emit.private import pytree
+from ..emit.private import SizesRead, pytree
 from .again import bordered, take_borders
 from .inlining import open_regions
 from .untraceable import not_exported, own_gradients, refuse_decided, refuse_untraceable
@@ -57,6 +57,8 @@ class Trace:
     forward's signature."""
     results: dict[str, list[fx.Node]]
     """The tensors that each call of a module returns, where these are several, in their order."""
+    reads_sizes: bool
+    """Whether the module's own Python reads a size."""
     computed: dict[str, fx.Node] = field(default_factory=dict)
     """What makes the state that no module has: a call of what is state too."""
 
@@ -79,10 +81,16 @@ def trace(
         warnings.simplefilter("ignore")
         try:
             idle = [part for part in module.modules() if training and is_layer(part)]
-            with bordered(module, training), _marked(module, hosts) as marks, own_gradients(module, hosts), _seen(idle):
+            with (
+                bordered(module, training),
+                _marked(module, hosts) as marks,
+                own_gradients(module, hosts),
+                _seen(idle),
+                SizesRead() as sizes,
+            ):
                 program = export(module, tuple(inputs), strict=False)
             refuse_decided(module, program)
-            return _of_program(program, module, training, marks)
+            return _of_program(program, module, training, marks, sizes.is_read)
         except ArchError:
             raise
         except Exception as error:  # whatever the module or torch raises is the finding
@@ -204,7 +212,9 @@ def mode(module: nn.Module, training: bool) -> Iterator[None]:
             part.training = was
 
 
-def _of_program(program: ExportedProgram, module: nn.Module, training: bool, marks: dict[str, list[_Marks]]) -> Trace:
+def _of_program(
+    program: ExportedProgram, module: nn.Module, training: bool, marks: dict[str, list[_Marks]], reads_sizes: bool
+) -> Trace:
     take_borders(program.graph)
     arguments, results = _ends(program, module, marks)
     open_regions(program.graph_module)
@@ -236,7 +246,7 @@ def _of_program(program: ExportedProgram, module: nn.Module, training: bool, mar
     found, _ = pytree.tree_flatten_with_path(tree)
     outputs = [(tuple(map(key_of, path)), node) for path, node in found if isinstance(node, fx.Node)]
     calls = [n for n in nodes if n.op not in ("placeholder", "output")]
-    return Trace(training, calls, state, inputs, outputs, arguments, results)
+    return Trace(training, calls, state, inputs, outputs, arguments, results, reads_sizes)
 
 
 def key_of(key: Any) -> str:

@@ -127,6 +127,12 @@ def _place(module: nn.Module, frames: list[tuple[FrameType, int]]) -> str:
     return ""
 
 
+def place_of(module: nn.Module, frame: FrameType) -> tuple[str, str]:
+    """The part that runs in a frame, and the line of code."""
+    part = _part(module, _callers(frame))
+    return part, f"{f'in `{part}`, ' if part else ''}{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
 def _named(text: str) -> str:
     """The line of the user's code that torch's reason names."""
     places = re.findall(r'File "([^"]+)", line (\d+)', text)

@@ -15,7 +15,7 @@ from ..emit.agreement import distance, scale
 from ..emit.check import NEEDS_MORE, Trial, named, placement, running, wanted
 from ..emit.fx import to_graph_module
 from ..emit.private import pytree, without_numbers
-from ..emit.trials import make_inputs, trial_sizes
+from ..emit.trials import least_sizes, make_inputs, trial_sizes
 from ..ir.graph import Graph
 from .whole import Names
 
@@ -35,7 +35,7 @@ def verify(
     """The largest difference, as a share of the largest number: 0 where all is equal bit for bit.
 
     Both run with the source's weights, those that hold one number everywhere changed a little, so that no layer's work
-    is hidden; at two batches and two sizes, in evaluation and in training, with the same random numbers. `outputs` has
+    is hidden; at two sizes and the smallest, in evaluation and in training, with the same random numbers. `outputs` has
     what the module returns in each mode, `code` the layers of the host. Raises ArchError (E1205) where they differ.
     """
     kept = module.state_dict()
@@ -50,9 +50,11 @@ def verify(
     buffers = {name for name, _ in module.named_buffers()}
     made.load_state_dict(weights)
     sizes = trial_sizes(graph)
+    tried = sizes[1:3] if len(sizes) > 2 else sizes[:2]
+    tried += [least] if (least := least_sizes(graph)[0]) not in tried else []
     largest = 0.0
     for training in (False, True):
-        for at in sizes[1:3] if len(sizes) > 2 else sizes[:2]:
+        for at in tried:
             made.load_state_dict({name: weights[name] for name in buffers & {*weights}}, strict=False)
             trial = Trial(at, training)
             largest = max(largest, _compared(graph, module, made, weights, trial, outputs[training], names))

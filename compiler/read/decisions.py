@@ -1,0 +1,196 @@
+"""What the Python of a module decides by the sizes of tensors: a graph holds one outcome of each `if`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...dsl.diagnostics import refused
+from ...dsl.quoting import quoted
+from ..emit.check import placement, running
+from ..emit.private import deciding_sizes
+from ..ir.graph import Graph, is_under
+from ..ir.requirements import Requirements
+from ..ir.sizes import Dim, substitute, symbols
+from .untraceable import place_of
+
+Axis = tuple[int, int]
+"""An axis of an input: the numbers of both."""
+
+_SIGNS = {
+    "StrictGreaterThan": ">",
+    "GreaterThan": ">=",
+    "StrictLessThan": "<",
+    "LessThan": "<=",
+    "Equality": "==",
+    "Unequality": "!=",
+}
+_OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
+_DIVISIONS = {"FloorDiv": operator.floordiv, "CleanDiv": operator.floordiv, "Mod": operator.mod}
+_DIVISIONS |= {"PythonMod": operator.mod}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A condition on sizes, or a size that becomes a number of Python's, as torch writes it; what came of it; the part
+    whose code it is, and the place."""
+
+    asked: Any
+    came: Any
+    part: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions of a module in both modes, and the axes that torch's symbols stand for."""
+
+    found: Sequence[Decision]
+    axes: Mapping[Any, Axis]
+
+
+def decisions(module: nn.Module, inputs: Sequence[Tensor], open_axes: Collection[Axis]) -> Decisions:
+    """Runs the module in both modes without numbers, with symbols for the sizes of the open axes. What torch's own code
+    decides is left out: its layers are read as layers, which have conditions of their own.
+
+    Raises ArchError (E1210) where the module does not run on symbols.
+    """
+    found: dict[tuple[Any, Any], Decision] = {}
+
+    def decide(asked: Any, came: Any, frame: FrameType) -> None:
+        if (asked, came) not in found:
+            found[asked, came] = Decision(asked, came, *place_of(module, frame))
+
+    device, _ = placement(module)
+    axes: dict[Any, Axis] = {}
+    for training in (False, True):
+        mode, given, names = deciding_sizes(inputs, open_axes, decide)
+        try:
+            with mode, torch.no_grad(), running(module, device, training):
+                module(*given)
+        except Exception as error:  # whatever the module or torch raises is the finding
+            name = type(module).__name__
+            message = f"what {name} decides by sizes cannot be found: {type(error).__name__}: {quoted(error)}"
+            raise refused("E1210", message, _hint(inputs)) from None
+        axes |= names
+    return Decisions([*found.values()], axes)
+
+
+def refuse_decisions(graph: Graph, made: Decisions, inputs: Sequence[Tensor], hosts: Collection[str]) -> None:
+    """Raises ArchError (E1210) where a decision does not come out the same at all legal sizes of the graph. Parts at
+    the paths `hosts` keep their code."""
+    fixed = {name: graph.nominal[name] for name in graph.requirements.fixed()}
+    dims = {
+        symbol: substitute(graph.inputs[entry].type.dims[axis], fixed) for symbol, (entry, axis) in made.axes.items()
+    }
+    for decision in made.found:
+        if not any(is_under(decision.part, host) for host in hosts) and not _always(decision, dims, graph.requirements):
+            at, text = decision.at, _text(decision, dims)
+            names = {name for symbol in decision.asked.free_symbols for name in symbols(dims[symbol])}
+            sizes = " and ".join(sorted(names))
+            message = (
+                f"the module decides by `{text}`, which does not hold for every {sizes} that the architecture takes"
+                f"{at and f' ({at})'}"
+            )
+            raise refused("E1210", message, _hint(inputs))
+
+
+def _hint(inputs: Sequence[Tensor]) -> str:
+    shapes = str([list(x.shape) for x in inputs])
+    return f"`sizes={shapes}` in `archc.from_torch` reads the module at these sizes alone, or at others that you say"
+
+
+def _always(decision: Decision, dims: Mapping[Any, Dim], known: Requirements) -> bool:
+    """Whether a decision comes out so at all sizes that the requirements allow."""
+    asked, came = decision.asked, decision.came
+    if all(isinstance(dims[symbol], int) for symbol in asked.free_symbols):
+        return asked.subs({symbol: dims[symbol] for symbol in asked.free_symbols}) == came
+    if not isinstance(came, bool):
+        size = _dim(asked, dims)
+        return size is not None and size == came
+    return _holds(asked, came, dims, known)
+
+
+def _holds(asked: Any, came: bool, dims: Mapping[Any, Dim], known: Requirements) -> bool:
+    kind = type(asked).__name__
+    if kind in ("BooleanTrue", "BooleanFalse"):
+        return (kind == "BooleanTrue") == came
+    if kind == "Not":
+        return _holds(asked.args[0], not came, dims, known)
+    if kind in ("And", "Or"):
+        every = all if (kind == "And") == came else any
+        return every(_holds(part, came, dims, known) for part in asked.args)
+    if kind not in _SIGNS:
+        return False
+    left, right = (_dim(side, dims) for side in asked.args)
+    if left is None or right is None:
+        return False
+    sign = _SIGNS[kind] if came else _OPPOSITE[_SIGNS[kind]]
+    follows = {
+        ">": [lambda r: r.at_least(left, right + 1)],
+        ">=": [lambda r: r.at_least(left, right)],
+        "<": [lambda r: r.at_least(right, left + 1)],
+        "<=": [lambda r: r.at_least(right, left)],
+        "==": [lambda r: r.equal(left, right)],
+        "!=": [lambda r: r.at_least(left, right + 1), lambda r: r.at_least(right, left + 1)],
+    }
+    return any(_follows(known, claim) for claim in follows[sign])
+
+
+def _follows(known: Requirements, claim: Callable[[Requirements], bool]) -> bool:
+    """Whether a claim holds wherever the requirements do: it adds nothing to them."""
+    more = deepcopy(known)
+    return claim(more) and more.describe() == known.describe()
+
+
+def _dim(asked: Any, dims: Mapping[Any, Dim]) -> Dim | None:
+    """A size of torch's as one of the language's, None where this has no such."""
+    kind = type(asked).__name__
+    if asked in dims:
+        return dims[asked]
+    if asked.is_Integer:
+        return int(asked)
+    parts = [_dim(part, dims) for part in asked.args]
+    if not parts or any(part is None for part in parts):
+        return None
+    first, *others = parts
+    if kind in ("Add", "Mul"):
+        for other in others:
+            first = operator.add(first, other) if kind == "Add" else operator.mul(first, other)
+        return first
+    if kind == "Pow" and isinstance(others[0], int) and others[0] > 0:
+        return operator.pow(first, others[0])
+    if kind in _DIVISIONS and isinstance(others[0], int) and others[0] > 0:
+        return _DIVISIONS[kind](first, others[0])
+    return None
+
+
+def _text(decision: Decision, dims: Mapping[Any, Dim]) -> str:
+    """The condition, as it came out, in the names of the architecture."""
+    asked, came = decision.asked, decision.came
+    kind = type(asked).__name__
+    if kind in _SIGNS:
+        left, right = (_side(side, dims) for side in asked.args)
+        return f"{left} {_SIGNS[kind] if came else _OPPOSITE[_SIGNS[kind]]} {right}"
+    whole = _side(asked, dims)
+    return f"{whole} == {came}" if not isinstance(came, bool) else whole if came else f"not ({whole})"
+
+
+def _side(asked: Any, dims: Mapping[Any, Dim]) -> str:
+    if type(asked).__name__ in ("Mod", "PythonMod"):
+        left, right = (_side(side, dims) for side in asked.args)
+        return f"{left} % {right}" if left.isidentifier() else f"({left}) % {right}"
+    size = _dim(asked, dims)
+    if size is not None:
+        return str(size)
+    text = str(asked)
+    for symbol in sorted(asked.free_symbols, key=lambda s: -len(str(s))):
+        text = text.replace(str(symbol), str(dims[symbol]))
+    return text
