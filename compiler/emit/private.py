@@ -35,6 +35,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -173,6 +174,8 @@ def without_numbers() -> Any:
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 
+_LONGEST = 100
+"""So long may the arithmetic of a size be: the time for longer ones grows with their square and worse."""
 _HOME = os.path.join(os.path.dirname(torch.__file__), "")
 _SYMBOLIC = (torch.__file__, os.path.join(_HOME, "fx", "experimental", ""))
 _BETWEEN = (
@@ -214,6 +217,7 @@ def deciding_sizes(
     """A mode as `without_numbers`, the inputs in it with symbols for the sizes of open axes, and the axis of each
     symbol. What Python asks of these is answered as for the sizes of the inputs; `decide` gets the expression, the
     answer and the frame that asks, except where torch's own code does."""
+    from sympy import preorder_traversal
     from torch._dispatch.python import enable_python_dispatcher
     from torch._dynamo.source import ConstantSource
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -225,6 +229,8 @@ def deciding_sizes(
         def evaluate_expr(self, orig_expr: Any, hint: Any = None, *given: Any, **named: Any) -> Any:
             if hint is None:
                 return super().evaluate_expr(orig_expr, hint, *given, **named)
+            if len(list(islice(preorder_traversal(orig_expr), _LONGEST + 1))) > _LONGEST:
+                raise ValueError(f"a size is arithmetic of more than {_LONGEST} parts")
             frame = asking(sys._getframe(1))
             if frame is not None:
                 decide(orig_expr, hint, frame)

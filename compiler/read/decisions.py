@@ -5,14 +5,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...dsl.diagnostics import refused
+from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.check import placement, running
 from ..emit.private import deciding_sizes
@@ -20,9 +19,6 @@ from ..ir.graph import Graph, is_under
 from ..ir.requirements import Requirements
 from ..ir.sizes import Dim, substitute, symbols
 from .untraceable import place_of
-
-Axis = tuple[int, int]
-"""An axis of an input: the numbers of both."""
 
 _SIGNS = {
     "StrictGreaterThan": ">",
@@ -37,69 +33,53 @@ _DIVISIONS = {"FloorDiv": operator.floordiv, "CleanDiv": operator.floordiv, "Mod
 _DIVISIONS |= {"PythonMod": operator.mod}
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A condition on sizes, or a size that becomes a number of Python's, as torch writes it; what came of it; the part
-    whose code it is, and the place."""
+def refuse_decisions(
+    graph: Graph, module: nn.Module, inputs: Sequence[Tensor], shown: Sequence[Tensor], hosts: Collection[str]
+) -> None:
+    """Runs the module in both modes without numbers, with symbols for the sizes that the graph leaves open. What
+    torch's own code decides is left out: its layers are read as layers, which have conditions of their own. So are
+    parts at the paths `hosts`, which keep their code. `shown` are the inputs as they were given.
 
-    asked: Any
-    came: Any
-    part: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """The decisions of a module in both modes, and the axes that torch's symbols stand for."""
-
-    found: Sequence[Decision]
-    axes: Mapping[Any, Axis]
-
-
-def decisions(module: nn.Module, inputs: Sequence[Tensor], open_axes: Collection[Axis]) -> Decisions:
-    """Runs the module in both modes without numbers, with symbols for the sizes of the open axes. What torch's own code
-    decides is left out: its layers are read as layers, which have conditions of their own.
-
-    Raises ArchError (E1210) where the module does not run on symbols.
+    Raises ArchError (E1210) where a decision does not come out the same at all legal sizes, or is too long to tell.
     """
-    found: dict[tuple[Any, Any], Decision] = {}
+    fixed = {name: graph.nominal[name] for name in graph.requirements.fixed()}
+    sizes = [[substitute(dim, fixed) for dim in entry.type.dims] for entry in graph.inputs]
+    open_axes = {
+        (entry, axis) for entry, row in enumerate(sizes) for axis, dim in enumerate(row) if not isinstance(dim, int)
+    }
+    dims: dict[Any, Dim] = {}
+    known: set[tuple[Any, Any]] = set()
+    refusals: list[ArchError] = []
 
     def decide(asked: Any, came: Any, frame: FrameType) -> None:
-        if (asked, came) not in found:
-            found[asked, came] = Decision(asked, came, *place_of(module, frame))
+        if (asked, came) in known:
+            return
+        known.add((asked, came))
+        part, at = place_of(module, frame)
+        if any(is_under(part, host) for host in hosts) or _always(asked, came, dims, graph.requirements):
+            return
+        names = {name for symbol in asked.free_symbols for name in symbols(dims[symbol])}
+        message = (
+            f"the module decides by `{_text(asked, came, dims)}`, which does not hold for every "
+            f"{' and '.join(sorted(names))} that the architecture takes ({at})"
+        )
+        refusals.append(refused("E1210", message, _hint(shown)))
+        raise refusals[0]
 
     device, _ = placement(module)
-    axes: dict[Any, Axis] = {}
-    for training in (False, True):
-        mode, given, names = deciding_sizes(inputs, open_axes, decide)
+    for training in (False, True) if open_axes else ():
+        mode, given, axes = deciding_sizes(inputs, open_axes, decide)
+        dims |= {symbol: sizes[entry][axis] for symbol, (entry, axis) in axes.items()}
         try:
             with mode, torch.no_grad(), running(module, device, training):
                 module(*given)
         except Exception as error:  # whatever the module or torch raises is the finding
-            name = type(module).__name__
-            message = f"what {name} decides by sizes cannot be found: {type(error).__name__}: {quoted(error)}"
-            raise refused("E1210", message, _hint(inputs)) from None
-        axes |= names
-    return Decisions([*found.values()], axes)
-
-
-def refuse_decisions(graph: Graph, made: Decisions, inputs: Sequence[Tensor], hosts: Collection[str]) -> None:
-    """Raises ArchError (E1210) where a decision does not come out the same at all legal sizes of the graph. Parts at
-    the paths `hosts` keep their code."""
-    fixed = {name: graph.nominal[name] for name in graph.requirements.fixed()}
-    dims = {
-        symbol: substitute(graph.inputs[entry].type.dims[axis], fixed) for symbol, (entry, axis) in made.axes.items()
-    }
-    for decision in made.found:
-        if not any(is_under(decision.part, host) for host in hosts) and not _always(decision, dims, graph.requirements):
-            at, text = decision.at, _text(decision, dims)
-            names = {name for symbol in decision.asked.free_symbols for name in symbols(dims[symbol])}
-            sizes = " and ".join(sorted(names))
-            message = (
-                f"the module decides by `{text}`, which does not hold for every {sizes} that the architecture takes"
-                f"{at and f' ({at})'}"
-            )
-            raise refused("E1210", message, _hint(inputs))
+            if not refusals:
+                name = type(module).__name__
+                message = f"what {name} decides by sizes cannot be found: {type(error).__name__}: {quoted(error)}"
+                refusals.append(refused("E1210", message, _hint(shown)))
+        if refusals:
+            raise refusals[0] from None
 
 
 def _hint(inputs: Sequence[Tensor]) -> str:
@@ -107,11 +87,8 @@ def _hint(inputs: Sequence[Tensor]) -> str:
     return f"`sizes={shapes}` in `archc.from_torch` reads the module at these sizes alone, or at others that you say"
 
 
-def _always(decision: Decision, dims: Mapping[Any, Dim], known: Requirements) -> bool:
+def _always(asked: Any, came: Any, dims: Mapping[Any, Dim], known: Requirements) -> bool:
     """Whether a decision comes out so at all sizes that the requirements allow."""
-    asked, came = decision.asked, decision.came
-    if all(isinstance(dims[symbol], int) for symbol in asked.free_symbols):
-        return asked.subs({symbol: dims[symbol] for symbol in asked.free_symbols}) == came
     if not isinstance(came, bool):
         size = _dim(asked, dims)
         return size is not None and size == came
@@ -172,9 +149,8 @@ def _dim(asked: Any, dims: Mapping[Any, Dim]) -> Dim | None:
     return None
 
 
-def _text(decision: Decision, dims: Mapping[Any, Dim]) -> str:
+def _text(asked: Any, came: Any, dims: Mapping[Any, Dim]) -> str:
     """The condition, as it came out, in the names of the architecture."""
-    asked, came = decision.asked, decision.came
     kind = type(asked).__name__
     if kind in _SIGNS:
         left, right = (_side(side, dims) for side in asked.args)

@@ -21,7 +21,7 @@ from ..emit.trials import trial_sizes
 from ..ir.graph import Graph, Value
 from .aten import handler
 from .constants import fold
-from .decisions import Axis, Decisions, decisions, refuse_decisions
+from .decisions import refuse_decisions
 from .declare import letters
 from .empties import leave_out
 from .hosts import Hosts
@@ -134,7 +134,6 @@ class Reading:
             self.evaluation = _paths(returned(source.module, self.inputs))
         # What a file computes is decided by no Python.
         self.decides = (reads_sizes or sizes.is_read) and not isinstance(source.module, Network)
-        self.decisions: dict[frozenset[Axis], Decisions] = {}
 
     def read(self, declared: Declared) -> tuple[Graph, float]:
         """The graph with these inputs. Raises ArchError."""
@@ -186,27 +185,14 @@ class Reading:
         settle(graph, [x.shape for x in self.source.inputs])
         if lost := [problem.diagnostic for _, problem in unused(graph, graph.needed())]:
             raise ArchError(lost)
-        self._hold_decisions(graph, declared)
+        if self.decides:
+            hosts = () if self.hosts is None else self.hosts.known
+            refuse_decisions(graph, self.source.module, self.inputs, self.source.inputs, hosts)
         refuse_idle(graph, self.source.module, self._trace(True), self.inputs)
         names = output_names(graph, list(made.items()))
         names |= {path: names[ours] for path, ours in same.items()}
         code = {} if self.hosts is None else self.hosts.code
         return graph, verify(graph, self.source.module, {True: paths, False: self.evaluation}, names, code)
-
-    def _hold_decisions(self, graph: Graph, declared: Declared) -> None:
-        """Raises ArchError (E1210) where the module decides by the sizes that stay open."""
-        if not self.decides:
-            return
-        open_axes = frozenset(
-            (number, axis)
-            for number, (_, _, sizes) in enumerate(declared)
-            for axis, size in enumerate(sizes)
-            if isinstance(size, str)
-        )
-        made = next((found for axes, found in self.decisions.items() if open_axes <= axes), None)
-        if made is None:
-            made = self.decisions[open_axes] = decisions(self.source.module, self.inputs, open_axes)
-        refuse_decisions(graph, made, self.source.inputs, () if self.hosts is None else self.hosts.known)
 
     def _made(self, declared: Declared, training: bool) -> Reader:
         """What is read of the module in one mode. Raises ArchError (E1203, E1204), and a Fault."""
