@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 
 from ...dsl.diagnostics import ArchError
+from ..emit.export import quiet
 from ..emit.private import SizesRead, pytree
 from .again import bordered, take_borders
 from .inlining import open_regions
@@ -77,8 +78,7 @@ def trace(
     Raises ArchError (E1203) where torch cannot export it.
     """
     refuse_untraceable(module)
-    with mode(module, training), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with mode(module, training), quiet():
         try:
             idle = [part for part in module.modules() if training and is_layer(part)]
             with (
@@ -87,6 +87,7 @@ def trace(
                 own_gradients(module, hosts),
                 _seen(idle),
                 SizesRead() as sizes,
+                redirect_stderr(StringIO()),  # torch prints the graph up to where it fails
             ):
                 program = export(module, tuple(inputs), strict=False)
             refuse_decided(module, program)

@@ -40,7 +40,12 @@ def not_exported(module: nn.Module, error: Exception) -> ArchError:
     part = next((note for note in getattr(error, "__notes__", ()) if note.startswith("in `")), "")
     at = _place(module, _frames(error)) or ", ".join(filter(None, (part, _named(str(error)))))
     message = f"torch cannot export {type(module).__name__}: {type(error).__name__}: {quoted(error)}{at and f' ({at})'}"
-    return refused("E1203", message, *([DECIDED] if "data-dependent" in str(error) else []))
+    hints = [DECIDED] if "data-dependent" in str(error) else []
+    types = {t.dtype for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()}
+    if others := types - {torch.float32}:
+        found = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
+        hints.append(f"the module has weights of type {found}: give `module.float()`, which has the same architecture")
+    return refused("E1203", message, *hints)
 
 
 def refuse_decided(module: nn.Module, program: ExportedProgram) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from ..emit.agreement import distance, scale
 from ..emit.check import NEEDS_MORE, Trial, named, placement, running, wanted
 from ..emit.fx import to_graph_module
 from ..emit.private import pytree, without_numbers
-from ..emit.trials import least_sizes, make_inputs, trial_sizes
+from ..emit.trials import Sizes, least_sizes, make_inputs, trial_sizes
 from ..ir.graph import Graph
 from .whole import Names
 
@@ -23,6 +24,10 @@ T = TypeVar("T")
 TOLERANCE = 1e-5
 """How far numbers may differ, as a share of the largest of a tensor, where functions of torch's round otherwise."""
 _SEED = 0
+_MODES = (
+    "in training the two are equal: what the module computes in evaluation is another network, as where its Python "
+    "asks `self.training`. Give a module for each mode, which does not ask"
+)
 
 
 def verify(
@@ -53,11 +58,24 @@ def verify(
     tried = sizes[1:3] if len(sizes) > 2 else sizes[:2]
     tried += [least] if (least := least_sizes(graph)[0]) not in tried else []
     largest = 0.0
+
+    def compared(at: Sizes, training: bool) -> float:
+        made.load_state_dict({name: weights[name] for name in buffers & {*weights}}, strict=False)
+        return _compared(graph, module, made, weights, Trial(at, training), outputs[training], names)
+
     for training in (False, True):
         for at in tried:
-            made.load_state_dict({name: weights[name] for name in buffers & {*weights}}, strict=False)
-            trial = Trial(at, training)
-            largest = max(largest, _compared(graph, module, made, weights, trial, outputs[training], names))
+            try:
+                largest = max(largest, compared(at, training))
+            except ArchError as error:
+                if training:
+                    raise
+                try:
+                    compared(at, True)
+                except ArchError:
+                    raise error from None
+                (found,) = error.diagnostics
+                raise ArchError([replace(found, hints=(_MODES, *found.hints))]) from None
     return largest
 
 
@@ -86,6 +104,10 @@ def _compared(
     theirs |= {name: state[name] for name, _ in module.named_buffers() if name in state}
     largest = 0.0
     for name, expected in theirs.items():
+        got = ours.get(name)
+        if got is not None and got.shape != expected.shape:
+            made = f"{list(expected.shape)} of the module, and {list(got.shape)} of what was read"
+            raise otherwise(f"`{name}` has the shape {made} at {trial}")
         apart = distance(expected, ours.get(name)) / scale(expected)
         if not apart <= TOLERANCE:
             raise otherwise(f"`{name}` differs by {apart:.2g} of its largest number at {trial}")

@@ -73,3 +73,47 @@ def test_a_module_without_a_graph_is_refused_in_words(module: nn.Module, words: 
         archc.from_torch(module, (2, 4))
     (found,) = error.value.diagnostics
     assert found.code == "E1203" and all(word in found.message for word in words), found.message
+
+
+class Shaped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(2, -1)
+
+
+class ByMode(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) if self.training else x
+
+
+def test_shapes_that_differ_are_both_said() -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.from_torch(Shaped(), (2, 4))
+    (found,) = caught.value.diagnostics
+    assert found.code == "E1205" and "[2, 6] of the module, and [3, 4] of what was read at N = 3" in found.message
+    assert not any("training" in hint for hint in found.hints)
+
+
+def test_modes_that_are_two_networks_are_told_as_such() -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.from_torch(ByMode(), (2, 4))
+    (found,) = caught.value.diagnostics
+    assert found.code == "E1205" and "in evaluation" in found.message and "`self.training`" in found.hints[0]
+
+
+def test_half_precision_is_told_what_to_give() -> None:
+    source = nn.Conv2d(3, 4, 3).half()
+    with pytest.raises(archc.ArchError) as caught:
+        archc.from_torch(source, (2, 3, 8, 8))
+    (found,) = caught.value.diagnostics
+    assert found.code == "E1203" and any("float16" in hint and "`module.float()`" in hint for hint in found.hints)
+    assert "conv(4, 3" in archc.from_torch(source.float(), (2, 3, 8, 8)).source()
+
+
+def test_torch_prints_nothing_beside_a_refusal(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(archc.ArchError):
+        archc.from_torch(Decides(), (2, 4))
+    assert capfd.readouterr() == ("", "")
