@@ -258,9 +258,8 @@ def deciding_sizes(
         kinds = [DimDynamic.DYNAMIC if (number, axis) in open_axes else DimDynamic.STATIC for axis in range(x.dim())]
         context = StatelessSymbolicContext(dynamic_sizes=kinds)
         given.append(mode.from_tensor(x, symbolic_context=context, source=ConstantSource(f"input_{number}")))
-        axes |= {
-            given[-1].shape[axis].node.expr: (number, axis) for axis in range(x.dim()) if (number, axis) in open_axes
-        }
+        shape: Any = given[-1].shape
+        axes |= {shape[axis].node.expr: (number, axis) for axis in range(x.dim()) if (number, axis) in open_axes}
     return inside(), given, axes
 
 

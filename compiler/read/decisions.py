@@ -134,7 +134,7 @@ def _dim(asked: Any, dims: Mapping[Any, Dim]) -> Dim | None:
         return dims[asked]
     if asked.is_Integer:
         return int(asked)
-    parts = [_dim(part, dims) for part in asked.args]
+    parts: list[Any] = [_dim(part, dims) for part in asked.args]
     if not parts or any(part is None for part in parts):
         return None
     first, *others = parts

@@ -106,8 +106,8 @@ def _compared(
     for name, expected in theirs.items():
         got = ours.get(name)
         if got is not None and got.shape != expected.shape:
-            made = f"{list(expected.shape)} of the module, and {list(got.shape)} of what was read"
-            raise otherwise(f"`{name}` has the shape {made} at {trial}")
+            both = f"{list(expected.shape)} of the module, and {list(got.shape)} of what was read"
+            raise otherwise(f"`{name}` has the shape {both} at {trial}")
         apart = distance(expected, ours.get(name)) / scale(expected)
         if not apart <= TOLERANCE:
             raise otherwise(f"`{name}` differs by {apart:.2g} of its largest number at {trial}")

@@ -100,7 +100,7 @@ IMAGES: dict[str, Asks] = {
     "largest": lambda m, x: max(x.shape[-1], 50) == 50,
     "half": lambda m, x: x.shape[2] / 2 < 50,
     "number": lambda m, x: [1, 2][int(x.shape[2]) // 100] == 1,
-    "of what is made": lambda m, x: m.layer(x)[:, :, ::2].shape[2] < 50,
+    "of what is made": lambda m, x: m.get_submodule("layer")(x)[:, :, ::2].shape[2] < 50,
     "in training": lambda m, x: not m.training or x.shape[3] < 100,
 }
 
@@ -130,7 +130,7 @@ def test_what_the_number_of_tokens_decides_fixes_it(number: int) -> None:
 OPEN: dict[str, Asks] = {
     "there is an image": lambda m, x: x.shape[0] > 0 and x.numel() != 0,
     "channels": lambda m, x: x.shape[1] == 3,
-    "as asked before": lambda m, x: x.shape == m.layer(x).shape[:1] + x.shape[1:],
+    "as asked before": lambda m, x: x.shape == m.get_submodule("layer")(x).shape[:1] + x.shape[1:],
     "what always holds": lambda m, x: x.shape[2] + x.shape[3] >= 2 and x.shape[2] * 2 > x.shape[2],
 }
 
