@@ -174,19 +174,14 @@ def without_numbers() -> Any:
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 
-_LONGEST = 100
-"""So long may the arithmetic of a size be: the time for longer ones grows with their square and worse."""
+_LONGEST = 1000
+"""So long may what is asked of sizes be: the time for longer ones grows with their square and worse."""
 _HOME = os.path.join(os.path.dirname(torch.__file__), "")
 _SYMBOLIC = (torch.__file__, os.path.join(_HOME, "fx", "experimental", ""))
 _BETWEEN = (
     *_SYMBOLIC,
     *(os.path.join(_HOME, name) for name in ("_export", "export", "overrides.py", "_ops.py", "_tensor.py")),
 )
-
-
-def is_own(frame: FrameType) -> bool:
-    """Whether a frame runs code of torch's."""
-    return frame.f_code.co_filename.startswith(_HOME)
 
 
 class SizesRead(TorchFunctionMode):
@@ -200,7 +195,7 @@ class SizesRead(TorchFunctionMode):
             frame = sys._getframe(1)
             while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
                 frame = frame.f_back
-            self.is_read = frame is not None and not is_own(frame)
+            self.is_read = frame is not None and not frame.f_code.co_filename.startswith(_HOME)
         return func(*args, **(kwargs or {}))
 
 
@@ -230,7 +225,7 @@ def deciding_sizes(
             if hint is None:
                 return super().evaluate_expr(orig_expr, hint, *given, **named)
             if len(list(islice(preorder_traversal(orig_expr), _LONGEST + 1))) > _LONGEST:
-                raise ValueError(f"a size is arithmetic of more than {_LONGEST} parts")
+                raise ValueError(f"a question about sizes has more than {_LONGEST} parts")
             frame = asking(sys._getframe(1))
             if frame is not None:
                 decide(orig_expr, hint, frame)
@@ -242,7 +237,7 @@ def deciding_sizes(
         while frame is not None and frame.f_code.co_filename.startswith(_SYMBOLIC):
             by_python |= frame.f_code.co_filename == torch.__file__
             frame = frame.f_back
-        return frame if by_python and frame is not None and not is_own(frame) else None
+        return frame if by_python and frame is not None and not frame.f_code.co_filename.startswith(_HOME) else None
 
     sizes: Any = Deciding(specialize_zero_one=False, duck_shape=False)
     mode: Any = FakeTensorMode(allow_non_fake_inputs=True, shape_env=sizes)

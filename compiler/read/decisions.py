@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.check import placement, running
+from ..emit.export import quiet
 from ..emit.private import deciding_sizes
 from ..ir.graph import Graph, is_under
 from ..ir.requirements import Requirements
@@ -71,7 +72,7 @@ def refuse_decisions(
         mode, given, axes = deciding_sizes(inputs, open_axes, decide)
         dims |= {symbol: sizes[entry][axis] for symbol, (entry, axis) in axes.items()}
         try:
-            with mode, torch.no_grad(), running(module, device, training):
+            with quiet(), mode, torch.no_grad(), running(module, device, training):
                 module(*given)
         except Exception as error:  # whatever the module or torch raises is the finding
             if not refusals:
