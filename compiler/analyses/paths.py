@@ -95,8 +95,8 @@ class Paths:
             return self.moments
         if not self.counts:
             raise ValueError(f"no path of {self.name} leads from an input to an output")
-        sums = (sum(length**power * count for length, count in self.counts.items()) for power in (0, 1, 2))
-        return Moments(*sums, min(self.counts), max(self.counts))
+        total, lengths, squares = (sum(n**power * count for n, count in self.counts.items()) for power in (0, 1, 2))
+        return Moments(total, lengths, squares, min(self.counts), max(self.counts))
 
     def within(self, low: int, high: int) -> int:
         """How many paths have a length from `low` to `high`, both included."""
