@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from math import log10
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..ir.counts import rounded
 from ..ir.graph import Graph, Node
 from .figures import paths as total_of
 from .modules import module_ends
 
+Known = TypeVar("Known")
 KINDS = ("layer", "module")
 EXACT_BITS = 2048
 """Counts are exact where there are less than two to this power paths."""
@@ -137,8 +138,9 @@ def paths(graph: Graph, by: str = "layer") -> Paths:
     def weight(node: Node) -> int:
         return int(node.index in ends) if by == "module" else node.op.weight_layers()
 
-    is_exact = total_of(graph).bit_length() <= EXACT_BITS
-    return Paths(graph.name, by, distribution(graph, weight), modules, None if is_exact else _moments(graph, weight))
+    total = total_of(graph)
+    moments = None if total.bit_length() <= EXACT_BITS else _moments(graph, weight)
+    return Paths(graph.name, by, distribution(graph, weight, total), modules, moments)
 
 
 def counted(graph: Graph, by: str) -> frozenset[int]:
@@ -157,28 +159,21 @@ class _Polynomial(NamedTuple):
     total: int
 
 
-def distribution(graph: Graph, weight: Callable[[Node], int]) -> dict[int, int]:
-    """How many paths there are of each sum of node weights: exactly, or rounded, as `Paths` says.
+def distribution(graph: Graph, weight: Callable[[Node], int], total: int) -> dict[int, int]:
+    """How many of all paths, `total`, there are of each sum of node weights: exactly, or rounded, as `Paths` says.
 
     A node's distribution is a polynomial whose coefficients stand side by side in one whole number, so that a sum of
     polynomials is one addition and a weight changes the first length alone. Where the number of all paths has too many
     bits for that, coefficients are halved as often as they need to be. What is lost is less than 2 ** -255 of the paths
     through a node, and so of all paths, each time.
     """
-    total = total_of(graph)
     is_exact = total.bit_length() <= EXACT_BITS
     sums = _Sums(max(total.bit_length() + 1, 2) if is_exact else _ROUNDED_BITS)
-    results = [node for output in graph.outputs if not output.when_training for node, _ in output.values]
-    uses = _uses(graph, results)
-    known: dict[int, _Polynomial] = {}
-    for node in graph.nodes:
-        if not uses[node.index]:
-            continue
-        sources = [source for source, _ in node.op.arriving(node.inputs)]
-        found = sums.sum([*[_Polynomial(1, 0, 0, 1)] * node.op.is_input, *(known[source] for source in sources)])
-        known[node.index] = found._replace(low=found.low + weight(node))
-        _release(sources, uses, known)
-    value, low, scale, _ = sums.sum([known[node] for node in results])
+
+    def past(node: Node, found: _Polynomial) -> _Polynomial:
+        return found._replace(low=found.low + weight(node))
+
+    value, low, scale, _ = _reaching(graph, _Polynomial(1, 0, 0, 1), sums.sum, past)
     counts = {low + place: count << scale for place, count in _unpacked(value, sums.width).items()}
     if is_exact:
         return counts
@@ -227,20 +222,14 @@ def _rounded(count: int) -> int:
 
 def _moments(graph: Graph, weight: Callable[[Node], int]) -> Moments:
     """What all paths have in common, exactly."""
-    results = [node for output in graph.outputs if not output.when_training for node, _ in output.values]
-    uses = _uses(graph, results)
-    known: dict[int, Moments] = {}
-    for node in graph.nodes:
-        if not uses[node.index]:
-            continue
-        sources = [source for source, _ in node.op.arriving(node.inputs)]
-        found = _joined([*[Moments(1, 0, 0, 0, 0)] * node.op.is_input, *(known[source] for source in sources)])
+
+    def past(node: Node, found: Moments) -> Moments:
         more = weight(node)
         squares = found.squares + 2 * more * found.lengths + more**2 * found.total
         lengths = found.lengths + more * found.total
-        known[node.index] = Moments(found.total, lengths, squares, found.shortest + more, found.longest + more)
-        _release(sources, uses, known)
-    return _joined([known[node] for node in results])
+        return Moments(found.total, lengths, squares, found.shortest + more, found.longest + more)
+
+    return _reaching(graph, Moments(1, 0, 0, 0, 0), _joined, past)
 
 
 def _joined(parts: Sequence[Moments]) -> Moments:
@@ -249,6 +238,23 @@ def _joined(parts: Sequence[Moments]) -> Moments:
         return there[0]
     totals, lengths, squares, shortest, longest = zip(*there, strict=True) if there else ((), (), (), (0,), (0,))
     return Moments(sum(totals), sum(lengths), sum(squares), min(shortest), max(longest))
+
+
+def _reaching(
+    graph: Graph, first: Known, joined: Callable[[Sequence[Known]], Known], past: Callable[[Node, Known], Known]
+) -> Known:
+    """What is known of all paths to the outputs: `first` of one that begins, `joined` where ways meet, and `past` of
+    those that have gone through a node."""
+    results = [node for output in graph.outputs if not output.when_training for node, _ in output.values]
+    uses = _uses(graph, results)
+    known: dict[int, Known] = {}
+    for node in graph.nodes:
+        if not uses[node.index]:
+            continue
+        sources = [source for source, _ in node.op.arriving(node.inputs)]
+        known[node.index] = past(node, joined([*[first] * node.op.is_input, *(known[source] for source in sources)]))
+        _release(sources, uses, known)
+    return joined([known[node] for node in results])
 
 
 def _uses(graph: Graph, results: Sequence[int]) -> list[int]:

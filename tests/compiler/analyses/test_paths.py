@@ -51,7 +51,7 @@ def test_as_many_of_each_length_as_enumeration_finds(text: str) -> None:
     found = net.paths()
     assert found.counts == enumerated(net.ir, lambda node: int(node.op.is_weight_layer()))
     assert max(found.counts) == net.stats().depth
-    assert distribution(net.ir, lambda node: 3 * node.op.is_weight_layer() + 1) == enumerated(
+    assert distribution(net.ir, lambda node: 3 * node.op.is_weight_layer() + 1, found.total) == enumerated(
         net.ir, lambda node: 3 * node.op.is_weight_layer() + 1
     )
 
