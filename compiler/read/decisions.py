@@ -33,6 +33,8 @@ _OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 _DIVISIONS = {"FloorDiv": operator.floordiv, "CleanDiv": operator.floordiv, "Mod": operator.mod}
 _DIVISIONS |= {"PythonMod": operator.mod}
 
+_NUMBER = "use the size itself, as `x.shape[0]`: what Python does with the number of `int` or `len` cannot be followed"
+
 
 def refuse_decisions(
     graph: Graph, module: nn.Module, inputs: Sequence[Tensor], shown: Sequence[Tensor], hosts: Collection[str]
@@ -64,7 +66,8 @@ def refuse_decisions(
             f"the module decides by `{_text(asked, came, dims)}`, which does not hold for every "
             f"{' and '.join(sorted(names))} that the architecture takes ({at})"
         )
-        refusals.append(refused("E1210", message, _hint(shown)))
+        hints = [_hint(shown)] if isinstance(came, bool) else [_NUMBER, _hint(shown)]
+        refusals.append(refused("E1210", message, *hints))
         raise refusals[0]
 
     device, _ = placement(module)

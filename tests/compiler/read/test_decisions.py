@@ -76,6 +76,7 @@ def test_what_the_batch_decides_is_refused(text: str, asks: Asks) -> None:
     (found,) = caught.value.diagnostics
     assert found.code == "E1210" and f"`{text}`" in found.message
     assert "in `inner.1`, " in found.message and f"{__file__}:" in found.message
+    assert ("use the size itself" in found.hints[0]) == (text == "N == 2")
 
 
 @pytest.mark.parametrize(("batch", "factor"), [(1, 2), (2, 1)])
