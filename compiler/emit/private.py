@@ -2,7 +2,7 @@
 
 | what | in torch | what is without it |
 | --- | --- | --- |
-| `open_sizes` | 2.7 on | torch.export takes it that no size is 1, so that files of one image would be wrong |
+| `open_sizes` | 2.7 on | files of one image would be wrong; with torch 2.10 pools would fix sizes |
 | `open_lengths` | 2.6 on | torch.export holds recurrent layers to one number of tokens |
 | `operators_kept` | 2.6 on | a second for each ONNX file after the first of a process |
 | `is_open` | 2.6 on | which sizes of an exported program are open |
@@ -30,6 +30,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -50,12 +51,21 @@ from torch.utils import _pytree as pytree
 __all__ = ["BatchNorms", "InstanceNorms", "pytree"]
 
 
-def open_sizes(are_open: bool = True) -> AbstractContextManager[Any]:
-    """Inside, torch.export does not assume that open sizes differ from 1; unless `are_open` it does."""
+@contextmanager
+def open_sizes(are_open: bool = True) -> Iterator[None]:
+    """Inside, torch.export does not assume that open sizes differ from 1; unless `are_open` it does. Nor does it assume
+    that the steps of a pool leave no rest, as torch 2.10 does."""
+    from torch import _meta_registrations
     from torch.fx.experimental import _config
 
     config: Any = _config
-    return config.patch(backed_size_oblivious=are_open)
+    shapes: Any = _meta_registrations
+    rounded_down, shapes.div_rtn = shapes.div_rtn, operator.floordiv
+    try:
+        with config.patch(backed_size_oblivious=are_open):
+            yield
+    finally:
+        shapes.div_rtn = rounded_down
 
 
 @contextmanager

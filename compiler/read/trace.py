@@ -17,7 +17,7 @@ from torch.export.graph_signature import InputKind
 
 from ...dsl.diagnostics import ArchError
 from ..emit.export import quiet
-from ..emit.private import SizesRead, pytree
+from ..emit.private import SizesRead, open_lengths, pytree
 from .again import bordered, take_borders
 from .inlining import open_regions
 from .untraceable import not_exported, own_gradients, refuse_decided, refuse_untraceable
@@ -87,6 +87,7 @@ def trace(
                 own_gradients(module, hosts),
                 _seen(idle),
                 SizesRead() as sizes,
+                open_lengths(),  # some versions of torch give the states of recurrent layers an axis too many
                 redirect_stderr(StringIO()),  # torch prints the graph up to where it fails
             ):
                 program = export(module, tuple(inputs), strict=False)
