@@ -408,12 +408,17 @@ class Architecture:
         this architecture that keep their initial values, as a head of other classes. Raises ArchError (E0810, E0816 to
         E0819) unless exactly one mapping is possible.
         """
-        from .compiler.emit.mapping import map_weights
+        from .compiler.emit.checkpoint import several
+        from .compiler.emit.mapping import map_weights, taken
 
         need_weights(source)
         need("given", given, *PATH, Mapping, none=True)
         need("fresh", fresh, str, each=True)
-        return map_weights(self.ir, source, given, [fresh] if isinstance(fresh, str) else fresh)
+        anew = [fresh] if isinstance(fresh, str) else fresh
+        checkpoint = taken(self.ir, source, given, anew)
+        for said in several(checkpoint):
+            warnings.warn(said.message, RuntimeWarning, stacklevel=2)
+        return map_weights(self.ir, checkpoint, given, anew)
 
     def draw(
         self,

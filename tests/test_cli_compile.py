@@ -137,6 +137,21 @@ def test_other_names_are_mapped_and_the_map_is_shown(archc, small: Path) -> None
     assert again.status == 0 and "load_state_dict" not in again.out
 
 
+@pytest.mark.parametrize("more", [["--map", "auto"], ["--map", "auto", "--leave-out", "head"], ["--map", "map.json"]])
+def test_one_of_several_sets_is_said_of_a_map_too(archc, small: Path, more: list[str]) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    spec = mapped(small.parent, "k1", "k2", "head")
+    states = load_file(small.parent / "w.safetensors")
+    torch.save({"model": states, "ema": states}, small.parent / "both.pth")
+    (small.parent / "map.json").write_text('{"k1.weight": "a.weight"}')
+    more += ["--fresh", "c"] if "head" in more else []
+    result = archc("compile", spec, "--device", "cpu", "--weights", "both.pth", *more, "-o", "net.json")
+    assert result.status == 0, result.err
+    assert result.err.count("warning[E0827]") == 1 and "others as `ema`" in result.err
+
+
 def test_what_may_be_mapped_in_two_ways_is_refused(archc, small: Path) -> None:
     spec = mapped(small.parent, "first", "second", "head")
     argv = ["compile", spec, "--device", "cpu", "--weights", "w.safetensors", "-o", "net.json"]

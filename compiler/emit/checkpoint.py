@@ -94,14 +94,18 @@ def precision(source: Source) -> torch.dtype | None:
 
 def remarks(checkpoint: Checkpoint) -> list[Diagnostic]:
     """Warnings about what is loaded all the same: one of several sets of weights, numbers that are not finite."""
-    found = not_finite(checkpoint)
-    if checkpoint.beside:
-        others = " and ".join(f"`{key[:60]}`" for key in checkpoint.beside[:5])
-        message = f"the checkpoint has weights as `{checkpoint.state}`, which are taken, and others as {others}"
-        key = checkpoint.beside[0][:60]
-        hint = f'the others have a file of their own after `torch.save(torch.load(path)["{key}"], other)`'
-        found.insert(0, Diagnostic("E0827", message, severity="warning", hints=(hint,)))
-    return found
+    return [*several(checkpoint), *not_finite(checkpoint)]
+
+
+def several(checkpoint: Checkpoint) -> list[Diagnostic]:
+    """A warning where weights are one of several sets in their file."""
+    if not checkpoint.beside:
+        return []
+    others = " and ".join(f"`{key[:60]}`" for key in checkpoint.beside[:5])
+    message = f"the checkpoint has weights as `{checkpoint.state}`, which are taken, and others as {others}"
+    key = checkpoint.beside[0][:60]
+    hint = f'the others have a file of their own after `torch.save(torch.load(path)["{key}"], other)`'
+    return [Diagnostic("E0827", message, severity="warning", hints=(hint,))]
 
 
 def not_finite(source: Source) -> list[Diagnostic]:

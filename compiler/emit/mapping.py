@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -87,8 +87,16 @@ def mapped(
     graph: Graph, source: Source, map: Given, leave_out: Collection[str] = (), fresh: Collection[str] = ()
 ) -> tuple[Checkpoint, NameMap]:
     """The checkpoint under the spec's names, and how they were found; see `map_weights`."""
-    names = map_weights(graph, source, {**_read_given(map), **dict.fromkeys(leave_out)}, fresh)
-    return Checkpoint(names.apply(source), names.left_out, names.fresh), names
+    given = {**_read_given(map), **dict.fromkeys(leave_out)}
+    found = taken(graph, source, given, fresh)
+    names = map_weights(graph, found, given, fresh)
+    return replace(found, tensors=names.apply(found)), names
+
+
+def taken(graph: Graph, source: Source, given: Given, fresh: Collection[str]) -> Checkpoint:
+    """The checkpoint under its own names, without what is left out. Raises ArchError (E0810, E0819)."""
+    out = [name for name, to in _read_given(given).items() if to is None]
+    return read(source, [name for name, _ in _tensors(graph, ())], out, fresh)
 
 
 def map_weights(graph: Graph, source: Source, given: Given = None, fresh: Collection[str] = ()) -> NameMap:
@@ -101,7 +109,7 @@ def map_weights(graph: Graph, source: Source, given: Given = None, fresh: Collec
     """
     pairs = _read_given(given)
     known = {name: to for name, to in pairs.items() if to is not None}
-    found = read(source, [name for name, _ in _tensors(graph, ())], [p for p in pairs if p not in known], fresh)
+    found = taken(graph, source, pairs, fresh)
     spec = dict(_tensors(graph, found.fresh))
     state, _ = carried(found.tensors, graph, found.fresh)
     tensors = {name: TensorKind(tuple(t.shape), t.is_floating_point()) for name, t in state.items()}

@@ -153,6 +153,11 @@ def test_one_of_several_states_is_said(tmp_path: Path):
     (found,) = remarks(read(tmp_path / "both.pth", NET.ir.tensor_shapes()))
     assert found.code == "E0827" and found.severity == "warning"
     assert not remarks(read({"model": state(), "epoch": 3}, NET.ir.tensor_shapes()))
+    renamed = {f"backbone.net.{name}": tensor for name, tensor in state().items()}
+    torch.save({"model": renamed, "ema": other}, tmp_path / "named.pth")
+    with pytest.warns(RuntimeWarning, match="weights as `model`, which are taken, and others as `ema`"):
+        names = NET.map_weights(tmp_path / "named.pth")
+    assert same(names.apply(tmp_path / "named.pth"), state())
 
 
 def test_what_is_no_tensor_is_said_with_what_helps():
