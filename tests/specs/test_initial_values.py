@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from oracles import Row, families
@@ -11,10 +13,23 @@ from twins import FORMS, built
 import archc
 
 
+@cache
+def inverts() -> bool:
+    """Whether torch's `trunc_normal_` inverts the distribution function, as torch 2.10 does: of the least number that
+    it can draw, once in some millions, that is minus infinity, and becomes the bound, 200 deviations away."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = torch.nn.init.trunc_normal_(torch.empty(9), std=0.01)
+        torch.manual_seed(0)
+        return torch.allclose(drawn, torch.empty(9).uniform_(-1, 1).erfinv() * (0.01 * 2**0.5))
+
+
 def sample(tensor: Tensor) -> Tensor:
-    """At most a million of a tensor's elements, spread over it."""
+    """At most a million of a tensor's elements, spread over it, without bounds that it has by torch's fault."""
     flat = tensor.detach().flatten()
-    return flat[:: max(1, len(flat) // 1_000_000)].double()
+    flat = flat[:: max(1, len(flat) // 1_000_000)].double()
+    bounds = flat.abs() == 2
+    return flat[~bounds] if 0 < int(bounds.sum()) <= 4 < len(flat) / 1000 and inverts() else flat
 
 
 def assert_same_distribution(name: str, made: Tensor, wanted: Tensor) -> None:
