@@ -12,6 +12,7 @@ from .arguments import PATH, described, need
 from .catalog import NETWORKS, Network, Place, locate, network_of
 from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic, refused
+from .dsl.reads import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +134,7 @@ def from_onnx(path: str | os.PathLike[str], *inputs: Any, name: str | None = Non
     run beside the file in onnxruntime, within 1e-5. Raises ArchError (E0820, E12xx).
     """
     need("from_onnx", path, *PATH)
-    where = os.fspath(path)
+    where = str(path_of(path))
     if not where.endswith(".onnx"):
         raise refused("E1208", f"cannot read a network from {where}: the files of ONNX end in .onnx")
     return found(where, _named(name), {}, list(inputs) or None)

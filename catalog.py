@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .compiler.ir.words import did_you_mean
 from .dsl.diagnostics import refused
+from .dsl.reads import path_of
 
 ZOO = Path(__file__).parent / "specs" / "zoo"
 LINE_OF_DEFINITIONS = re.compile(r"^arch\b.*", re.MULTILINE)
@@ -86,7 +87,7 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
         hint = "`archc list` shows what ships with archc; a spec of your own is named by its path, `./my.arch`"
         message = f"no architecture named `{text}` ships with archc, and there is no such file"
         raise refused("E1001", message, *near, hint)
-    return Place(Path(text), name)
+    return Place(path_of(text), name)
 
 
 def network_of(spec: str | os.PathLike[str], name: str | None = None) -> Network | None:

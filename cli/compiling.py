@@ -76,13 +76,13 @@ def _graph_of(architecture: Architecture, request: Compile, sizes: dict[str, int
 
 
 def written(
-    request: Compile, emit: str, graph: Graph, weights_out: Path | None = None, before: Graph | None = None
+    request: Compile, emit: str, graph: Graph, weights_out: str | None = None, before: Graph | None = None
 ) -> None:
     """Writes the file, the checkpoint or both: each whole or not at all, and nothing before all has run. Without an
     output the module only runs. The weights may be of the graph `before` a rewrite."""
     name = graph.name + SUFFIXES[emit]
     target = None if request.output is None else target_path(request.output, name)
-    kept = None if weights_out is None else target_path(str(weights_out), name)
+    kept = None if weights_out is None else target_path(weights_out, name)
     note_weights(request)
     ready_for(target, request.write_map, kept)
     with warnings.catch_warnings():
@@ -96,7 +96,7 @@ def written(
         if kept is not None and module is not None:
             save_carried(graph, request, module, kept, given)
     if made is not None:
-        summarise(graph, request if kept is None else replace(request, weights=kept), made)
+        summarise(graph, request if kept is None else replace(request, weights=str(kept)), made)
     if kept is not None and module is not None:
         say(f"  wrote {kept}: {len(module.state_dict())} tensors, under the names of the result")
 
@@ -138,11 +138,11 @@ def inference_of(request: Compile) -> tuple[str, str]:
     return request.engine or "kernels", request.dtype or "float32"
 
 
-def loads(weights: Path, module: ArchModule | None) -> bool:
+def loads(weights: str, module: ArchModule | None) -> bool:
     """Whether the module loads the file of weights without archc."""
     from ..compiler.emit.weights import loads_as_it_is
 
-    return module is not None and loads_as_it_is(weights, module)
+    return module is not None and loads_as_it_is(Path(weights), module)
 
 
 def emit_of(request: Compile) -> str:
@@ -333,7 +333,7 @@ def use_of(graph: Graph, request: Compile, plain: bool, made: Made) -> list[str]
     line = f"from {stem} import {name}"
     if weights is None:
         return [line]
-    path = json.dumps(str(weights), ensure_ascii=False)
-    if weights.suffix == ".safetensors":
+    path = json.dumps(weights, ensure_ascii=False)
+    if weights.endswith(".safetensors"):
         return [f"{line}; from safetensors.torch import load_file; {name}().load_state_dict(load_file({path}))"]
     return [f"{line}; {name}().load_state_dict(torch.load({path}))"]

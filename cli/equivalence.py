@@ -73,10 +73,10 @@ def run_equiv(request: Equiv) -> int:
 def refuse_targets(request: Equiv) -> None:
     """Refuses files that cannot be written, and names that say they are no files of tensors. Raises ArchError."""
     note_weights(request)
-    targets = [Path(name) for name in (request.output, request.counterexample) if name is not None]
+    targets = [name for name in (request.output, request.counterexample) if name is not None]
     ready_for(*targets, request.write_map)
     for target in targets:
-        if target.suffix.lower() in NO_TENSORS:
+        if Path(target).suffix.lower() in NO_TENSORS:
             message = f"{target} would hold tensors, and is named otherwise"
             raise refused("E0805", message, "tensors are written to .safetensors, .pt or .pth files")
 

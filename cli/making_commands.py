@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -150,7 +149,7 @@ class Rewrite(WithWeights):
     ] = None
     emit: Annotated[Emit | None, option("What to write. Unless told, the ending of -o decides.")] = None
     weights_out: Annotated[
-        Path | None,
+        str | None,
         option("Where to write the weights of the result: .safetensors, else a torch checkpoint.", "FILE"),
     ] = None
     settings: Settings = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
+from typer.models import ArgumentInfo
 
 from ..dsl.limits import FIXED, Limits
 from .completion import complete_names, complete_settings, complete_specs
@@ -165,6 +166,20 @@ def settings_of(texts: list[str] | None, option: str = "--set") -> dict[str, Set
         return parse_settings(texts or [])
     except SettingError as error:
         raise usage(str(error), option) from None
+
+
+def refuse_empty(values: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    """A usage error for an empty word, as a variable of a shell script leaves it that is not set. `types` are those of
+    the fields, with their options and arguments."""
+    for name, value in values.items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            info = get_args(types[name])[1]
+            metavar = info.metavar or ""
+            called = metavar if isinstance(info, ArgumentInfo) else f"--{name.replace('_', '-')}"
+            words = map(str, (info.default, *(info.param_decls or ())))  # typer takes the first name for a default
+            called = next((word for word in words if word.startswith("--")), called)
+            what = "the path" if "PATH" in metavar or "FILE" in metavar else "it"
+            raise usage(f"{'the path or name' if metavar in ('SPEC', 'A', 'B') else what} is empty", called)
 
 
 def needs(option: str, needed: str, unless: bool) -> None:

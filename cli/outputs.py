@@ -22,9 +22,9 @@ def target_path(output: str | None, name: str) -> Path | None:
     return path / name if os.path.isdir(path) or str(output).endswith(os.sep) else path
 
 
-def ready_for(*targets: Path | None) -> None:
+def ready_for(*targets: str | Path | None) -> None:
     """Raises ArchError where a target cannot be written (E0805), or is the same file as another (E1060)."""
-    files: dict[Path, Path] = {}
+    files: dict[Path, str | Path] = {}
     for target in targets:
         if target is not None:
             other = files.setdefault(writable(target), target)

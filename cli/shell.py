@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from ..dsl.limits import raised
 from ..dsl.reads import recorded
-from .options import Raised, limits_of
+from .options import Raised, limits_of, refuse_empty
 from .progress import shown
 from .terminal import coloured
 
@@ -106,6 +106,7 @@ def _callback(request: type, module: str, run: str) -> Callable[..., None]:
     """The function that typer calls with the values of the fields."""
 
     def call(**values: Any) -> None:
+        refuse_empty(values, types)
         command = run.removeprefix("run_")
         with raised(limits_of(values.pop("limit"))), shown(f"{command}: reading", coloured(sys.stderr)):
             leave(getattr(import_module(f".{module}", __package__), run)(request(**values)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from ..dsl.diagnostics import ArchError
@@ -24,7 +23,7 @@ class WithWeights:
     """What is said of a checkpoint."""
 
     weights: Annotated[
-        Path | None, option("Weights to load, strictly: .safetensors, or a torch checkpoint.", "FILE")
+        str | None, option("Weights to load, strictly: .safetensors, or a torch checkpoint.", "FILE")
     ] = None
     map: Annotated[
         str | None,
@@ -34,7 +33,7 @@ class WithWeights:
             "auto|FILE",
         ),
     ] = None
-    write_map: Annotated[Path | None, option("Where to write the whole map, as JSON.", "FILE")] = None
+    write_map: Annotated[str | None, option("Where to write the whole map, as JSON.", "FILE")] = None
     leave_out: Annotated[
         list[str] | None,
         option("A tensor, a scope or a pattern like *.total_ops of the checkpoint to leave out. Repeatable.", "NAME"),
@@ -51,7 +50,7 @@ class Taken:
 
     checkpoint: Checkpoint
     names: NameMap | None
-    write_map: Path | None
+    write_map: str | None
 
     def rows(self, graph: Graph) -> list[tuple[str, str]]:
         """What to say of tensors that are not loaded."""

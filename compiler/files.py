@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..dsl.diagnostics import ArchError, refused
-from ..dsl.reads import kind, reason, was_read
+from ..dsl.reads import kind, path_of, reason, was_read
 
 HINT = "nothing was written; this is a fault of archc and worth a report: `archc compile -o net.json` writes any graph"
 """What to say of a file that is not what was to be written."""
@@ -89,7 +89,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
 def regular(path: str | os.PathLike[str]) -> Path:
     """The file that a path leads to, which may not exist. Raises ArchError (E0805) if it is no regular file."""
     try:
-        target = Path(os.path.realpath(path))
+        target = Path(os.path.realpath(path_of(path)))
         mode = target.lstat().st_mode
     except FileNotFoundError:
         return target

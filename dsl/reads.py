@@ -7,7 +7,10 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 from typing import BinaryIO
+
+from .diagnostics import refused
 
 _reads: ContextVar[set[object] | None] = ContextVar("reads", default=None)
 
@@ -20,6 +23,13 @@ def recorded() -> Iterator[None]:
         yield
     finally:
         _reads.reset(token)
+
+
+def path_of(path: str | os.PathLike[str]) -> Path:
+    """The path. Raises ArchError (E1009) where it is empty: the system takes that for the folder where one is."""
+    if not os.fspath(path):
+        raise refused("E1009", "the path is empty", "name a file; a variable that is not set may have left it empty")
+    return Path(path)
 
 
 def note_read(path: str | os.PathLike[str]) -> None:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import archc
+from archc import parallel
 
 NET = archc.loads("arch A { input x: [N, 3, H, W]   output x -> c: conv(8, 3) -> gap -> fc: linear(5) }")
 STATE = NET.module(seed=0).state_dict()
@@ -123,3 +124,35 @@ def test_wrong_arguments(name: str, value: Any, tmp_path: Path, monkeypatch: pyt
         assert str(error) and type(error) is ValueError
         owner = archc.Architecture if hasattr(archc.Architecture, name.split()[0]) else archc
         assert "ValueError" in getattr(owner, name.split()[0]).__doc__, "a documented error of an argument"
+
+
+PATHS: dict[str, Callable[[], object]] = {
+    "load": lambda: archc.load(""),
+    "from_onnx": lambda: archc.from_onnx(""),
+    "module": lambda: NET.module(weights=""),
+    "optimized": lambda: NET.optimized(""),
+    "map_weights": lambda: NET.map_weights(""),
+    "map_weights given": lambda: NET.map_weights(STATE, ""),
+    "map save": lambda: NET.map_weights(STATE).save(""),
+    "draw": lambda: NET.draw(""),
+    "plot": lambda: NET.plot(path=""),
+    "carry": lambda: NET.carry(archc.loads(TWIN).equivalent(NET), ""),
+    "planned": lambda: parallel.planned(NET, "", 2, 4),
+    "parallel.save": lambda: parallel.save("", NET.module()),
+    "parallel.load": lambda: parallel.load("", NET.module()),
+    "parallel.resume": lambda: parallel.resume("", NET.module()),
+    "one_file": lambda: parallel.one_file("", "x.pth"),
+}
+TWIN = "arch B { input x: [N, 3, H, W]   output x -> d: conv(8, 3) -> gap -> fc: linear(5) }"
+
+
+@pytest.mark.parametrize("call", PATHS)
+def test_an_empty_path_is_called_empty(call: str) -> None:
+    with pytest.raises(archc.ArchError) as error:
+        PATHS[call]()
+    (found,) = error.value.diagnostics
+    assert found.code == "E1009" and found.message == "the path is empty"
+
+
+def test_an_empty_path_of_a_spec_is_found_by_check() -> None:
+    assert [d.code for d in archc.check("")] == ["E1009"]

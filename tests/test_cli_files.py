@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,6 +70,43 @@ def test_paths_that_lead_to_no_file(archc: Command, folder: Path, what: str, arg
     outcome = archc(*(PATHS[what] if word == "." else word for word in argv))
     assert outcome.status == 1, outcome
     assert "E0999" not in outcome.err and "error[" in outcome.err
+
+
+SPECS = ("check", "compile", "draw", "stats", "paths", "field", "bench", "plan", "plot", "list", "serve")
+EMPTY = {
+    "'SPEC': the path or name is empty": [
+        *(f"{command} ''" for command in SPECS),
+        "rewrite remove ''",
+    ],
+    "'A': the path or name is empty": ["diff '' net.arch", "equiv '' net.arch"],
+    "'B': the path or name is empty": ["diff net.arch ''", "equiv net.arch ''"],
+    "'PATH': the path is empty": ["init ''"],
+    "'PATHS': the path is empty": ["fmt ''", "fmt net.arch ''", "fmt --check ''"],
+    "'--output': the path is empty": [
+        *(f"{command} net.arch -o ''" for command in ("compile", "rewrite remove", "draw", "plan", "plot")),
+        *("diff net.arch net.arch --output=", "equiv net.arch net.arch --weights net.pth -o ''"),
+    ],
+    "'--weights': the path is empty": [
+        *(f"{command} net.arch --weights ''" for command in ("compile", "rewrite remove", "bench", "equiv net.arch")),
+        "compile net.arch --weights=",
+    ],
+    "'--map': the path is empty": ["compile net.arch --weights net.pth --map ''"],
+    "'--write-map': the path is empty": ["compile net.arch --weights net.pth --map auto --write-map ''"],
+    "'--weights-out': the path is empty": ["rewrite remove net.arch --weights net.pth --weights-out ''"],
+    "'--counterexample': the path is empty": ["equiv net.arch net.arch --counterexample ''"],
+    "'NAME': it is empty": ["check net.arch ''", "explain ''"],
+    "'--set': it is empty": ["check net.arch --set ''"],
+    "'--leave-out': it is empty": ["compile net.arch --weights net.pth --leave-out ''"],
+}
+
+
+@pytest.mark.parametrize(("command", "message"), [(word, message) for message in EMPTY for word in EMPTY[message]])
+def test_an_empty_word_is_a_usage_error(archc: Command, folder: Path, command: str, message: str) -> None:
+    before = set(os.listdir(folder))
+    outcome = archc(*shlex.split(command))
+    assert outcome.status == 2, outcome
+    assert message in " ".join(outcome.err.replace("│", " ").split()), outcome.err
+    assert set(os.listdir(folder)) == before
 
 
 @pytest.mark.parametrize("path", ["pipe", "/dev/zero", "loop", LONG, LONG + ".arch", DEEP, ".", "net.arch/x"])

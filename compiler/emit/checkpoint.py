@@ -6,13 +6,13 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
+from ...dsl.reads import path_of
 from ..ir.graph import is_under
 from ..ir.words import meant, nearest
 from .checkpoint_file import read_file, unreadable
@@ -52,7 +52,7 @@ def read(
         return source
     given = source.state_dict() if isinstance(source, nn.Module) else source
     name = "the checkpoint" if isinstance(given, Mapping) else os.fspath(given)
-    found, state, beside = _state(given if isinstance(given, Mapping) else read_file(Path(given)))
+    found, state, beside = _state(given if isinstance(given, Mapping) else read_file(path_of(given)))
     if not isinstance(found, Mapping):
         raise unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
     anew = frozenset(_covered(own, fresh, "the spec"))

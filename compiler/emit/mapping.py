@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ...dsl.reads import note_read, opened, reason
+from ...dsl.reads import note_read, opened, path_of, reason
 from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, signature, spelled, squeezed
 from ..compare.matching import Match, Unclear, match
 from ..compare.places import places
@@ -218,7 +218,7 @@ def _read_given(given: Given) -> dict[str, str | None]:
         if given is None or isinstance(given, Mapping):
             return names.validate_python(dict(given or {}), strict=True)
         where = os.fspath(given)
-        with opened(given) as stream:
+        with opened(path_of(given)) as stream:
             note_read(given)
             return names.validate_json(stream.read())
     except OSError as error:

@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_distribut
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
+from ...dsl.reads import path_of
 from ..ir.words import few
 from .weights import save_state
 
@@ -33,7 +34,7 @@ def save(
     modules and an optimizer for each. Any number of ranks, sharded and cut in any way, loads it. Raises ArchError
     (E0805) where the folder cannot be written."""
     try:
-        save_distributed(_state(modules, optimizers), checkpoint_id=os.fspath(folder))
+        save_distributed(_state(modules, optimizers), checkpoint_id=path_of(folder))
     except (OSError, CheckpointException) as error:
         raise refused("E0805", f"cannot write into {os.fspath(folder)}: {quoted(error)}") from None
 
@@ -76,7 +77,7 @@ def resume(
     """Loads the last whole checkpoint of a folder in which each was saved under the number of its step, and returns
     that; 0 where there is none. A checkpoint that a stopped run left half-written has no `.metadata`, and is no whole
     one."""
-    found = [int(path.parent.name) for path in Path(folder).glob("*/.metadata") if path.parent.name.isdecimal()]
+    found = [int(path.parent.name) for path in path_of(folder).glob("*/.metadata") if path.parent.name.isdecimal()]
     if found:
         load(Path(folder) / str(max(found)), modules, optimizers)
     return max(found, default=0)
@@ -86,7 +87,7 @@ def one_file(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> No
     """Writes the weights of what `save` wrote as one file, as `compile` and `load_weights` take it. One process calls
     it. Raises ArchError where the folder has no checkpoint (E1307), and where the file cannot be written (E0805)."""
     _names_in(folder)
-    made = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+    made = path_of(path).with_name(f".{Path(path).name}.{os.getpid()}")
     try:
         dcp_to_torch_save(os.fspath(folder), made)
         weights = torch.load(made, weights_only=True)["model"]
@@ -97,7 +98,7 @@ def one_file(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> No
 
 def _names_in(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """What a checkpoint says of the tensors of the network in it, by name."""
-    if not (Path(folder) / ".metadata").is_file():
+    if not (path_of(folder) / ".metadata").is_file():
         hint = "`parallel.save` writes a folder, on every rank, and its `.metadata` last"
         raise refused("E1307", f"{os.fspath(folder)} has no checkpoint, or one that was not written to the end", hint)
     try:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
+from ...dsl.reads import path_of
 from ..analyses.figures import parameters
 from ..analyses.pipeline import place_of, places_of
 from ..analyses.schedules import CHUNKS, SCHEDULES
@@ -97,7 +98,7 @@ class _Plan(BaseModel):
 def planned(graph: Graph, path: str | os.PathLike[str], ranks: int, batch: int) -> Sharing:
     """The first way of the plan in a file. Raises ArchError: as `shared` does, and E1310 for a file that is no plan of
     this network for so many ranks."""
-    file = os.fspath(path)
+    file = path_of(path)
     try:
         with open(file, encoding="utf-8") as opened:
             plan = _Plan.model_validate(json.load(opened))
