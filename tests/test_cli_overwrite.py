@@ -104,6 +104,24 @@ def test_other_files_are_written(archc: Command, folder: Path, command: str) -> 
     assert target.read_bytes() != b"old" or command == "counterexample", outcome
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_through_a_link_its_target_is_written(archc: Command, folder: Path, command: str) -> None:
+    (folder / "deep").mkdir()
+    target, link = folder / "deep" / "real", folder / f"link{ENDINGS.get(command, '')}"
+    target.write_text("old")
+    link.symlink_to("deep/real")
+    outcome = archc(*COMMANDS[command], link)
+    assert link.is_symlink() and os.listdir(target.parent) == ["real"], outcome
+    assert (target.read_bytes() == b"old") == (command == "counterexample"), outcome
+
+
+def test_formatting_keeps_a_link(archc: Command, folder: Path) -> None:
+    (folder / "link.arch").symlink_to("lib/deep.arch")
+    (folder / "lib" / "deep.arch").write_text(LIB.replace("conv(c, 3)", "conv( c,3 )"))
+    assert archc("fmt", "link.arch").status == 0
+    assert (folder / "link.arch").is_symlink() and (folder / "lib" / "deep.arch").read_text() == LIB
+
+
 def test_formatting_writes_what_it_reads(archc: Command, folder: Path) -> None:
     (folder / "lib" / "deep.arch").write_text(LIB.replace("conv(c, 3)", "conv( c,3 )"))
     assert archc("fmt", "lib/deep.arch", "net.arch").status == 0
