@@ -1,9 +1,11 @@
-"""`archc check`: one spec, or every spec of a folder."""
+"""`archc check`: one spec, several, or every spec of a folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +17,19 @@ from ..compiler.ir.counts import short
 from ..compiler.ir.titles import called
 from ..dsl.diagnostics import ArchError, Diagnostic, refused
 from ..figures import interface, legal_sizes, plural
-from .options import usage
+from .options import named, usage
 from .progress import phase
 from .reporting import specs_under
+from .settings import NAME
 from .terminal import aligned, report, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..dsl import ast
+    from .settings import Named
     from .specs_commands import Check, CheckFormat
+
+    Job = Callable[[], "Checked"]
 
 
 @dataclass(slots=True)
@@ -48,35 +54,61 @@ class Checked:
 
 
 def run_check(request: Check) -> int:
-    asked = request.network()
-    spec, name, settings = asked.spec, asked.name, asked.settings
-    if name is not None and (name.endswith(".arch") or "/" in name):
-        what = f"'{name}' is a file, and NAME is an architecture of {spec}: check one file at a time, or their folder"
-        raise usage(what, "NAME")
-    if network_of(spec, name) is not None:
-        read = found_by(spec, name, settings, request.inputs, request.extern)
-        return show([Checked(Path(spec), [(settings, read.ir)], list(read.warnings))], request.format)
-    place = locate(spec, name)
-    folder = os.path.isdir(place.path)
-    if folder:
-        if name or settings:
-            raise refused("E1003", f"{spec} is a folder: NAME and --set belong to one spec")
-        files = specs_under(place.path)
-        found = []
-        for number, path in enumerate(files, 1):
-            phase(f"check: {path}, {number} of {len(files)}")
-            found.append(check_file(path, None, {}))
+    words = [request.spec, *([] if request.name is None else [request.name]), *(request.more or ())]
+    if len(words) == 1 or (len(words) == 2 and NAME.match(words[1]) and not os.path.isdir(words[0])):
+        asked = request.network()
+        jobs = jobs_of(asked, request)
+        several = network_of(asked.spec, asked.name) is None and os.path.isdir(locate(asked.spec, asked.name).path)
+    elif request.settings:
+        raise usage("parameters belong to one spec, and there are several: 'my.arch(n = 3)' sets its own", "--set")
     else:
-        found = [check_file(place.path, place.name, settings)]
-    return show(found, request.format, folder)
+        several, jobs = True, {}
+        for word in words:
+            jobs |= jobs_or_error(word, request)
+    found = []
+    for number, (what, job) in enumerate(jobs.items(), 1):
+        if len(jobs) > 1:
+            phase(f"check: {what}, {number} of {len(jobs)}")
+        found.append(job())
+    return show(found, request.format, several)
 
 
-def show(found: list[Checked], format: CheckFormat, folder: bool = False) -> int:
+def jobs_or_error(word: str, request: Check) -> dict[str, Job]:
+    """What a word among others asks for; where there is no such thing, it is what is found."""
+    try:
+        return jobs_of(named(word, "SPEC"), request)
+    except ArchError as error:
+        return {word: partial(Checked, Path(word), diagnostics=list(error.diagnostics))}
+
+
+def jobs_of(asked: Named, request: Check) -> dict[str, Job]:
+    """What is to be checked by what it is called: a spec, a network that is none, or all specs of a folder."""
+    spec, name, settings = asked.spec, asked.name, asked.settings
+    if network_of(spec, name) is not None:
+
+        def of_network() -> Checked:
+            try:
+                read = found_by(spec, name, settings, request.inputs, request.extern)
+            except ArchError as error:
+                return Checked(Path(spec), diagnostics=list(error.diagnostics))
+            return Checked(Path(spec), [(settings, read.ir)], list(read.warnings))
+
+        return {f"{spec}:{name}" if name else spec: of_network}
+    place = locate(spec, name)
+    if not os.path.isdir(place.path):
+        told = called(f"{place.path}:{place.name}" if place.name else str(place.path), settings)
+        return {told: partial(check_file, place.path, place.name, settings)}
+    if name or settings:
+        raise refused("E1003", f"{spec} is a folder: NAME and --set belong to one spec")
+    return {str(path): partial(check_file, path, None, {}) for path in specs_under(place.path)}
+
+
+def show(found: list[Checked], format: CheckFormat, several: bool = False) -> int:
     """Prints what was found, and gives the exit status."""
     diagnostics = [diagnostic for checked in found for diagnostic in checked.diagnostics]
     match format:
         case "text":
-            show_folder(found) if folder else show_file(found[0])
+            show_several(found) if several else show_file(found[0])
         case "json":
             show_json(found)
         case "github":
@@ -140,7 +172,7 @@ def needs(definition: ast.ArchDef) -> str:
     return f"needs {' and '.join(names)} (`{' '.join(f'--set {name}=...' for name in names)}`)"
 
 
-def show_folder(found: list[Checked]) -> None:
+def show_several(found: list[Checked]) -> None:
     for checked in found:
         report(checked.diagnostics)
     rows = []

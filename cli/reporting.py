@@ -17,6 +17,7 @@ from .terminal import report, say, say_json, style, table
 
 if TYPE_CHECKING:
     from ..dsl import ast
+    from ..dsl.diagnostics import Diagnostic
     from .specs_commands import List
 
 COLUMNS = ["kind", "name", "parameters", "doc"]
@@ -24,34 +25,42 @@ _SENTENCE_END = re.compile(r"(?<!\bal)(?<!\b[A-Z])\.(?:\s|$)")
 
 
 def run_list(request: List) -> int:
-    spec = request.spec
-    if spec is None:
+    words = request.specs or []
+    if not words:
         return list_shipped(request.format)
-    path = locate(spec).path
-    if os.path.isdir(path):
-        return list_folder(path, request.format)
-    definitions = definitions_of(path)
-    if request.format == "json":
-        say_json({"spec": spec, "definitions": [definition_json(d) for d in definitions]})
-    else:
-        table(COLUMNS, [row(d) for d in definitions])
-    return 0
+    if len(words) == 1 and not os.path.isdir(path := locate(words[0]).path):
+        definitions = definitions_of(path)
+        if request.format == "json":
+            say_json({"spec": words[0], "definitions": [definition_json(d) for d in definitions]})
+        else:
+            table(COLUMNS, [row(d) for d in definitions])
+        return 0
+    return list_several(words, request.format)
 
 
-def list_folder(folder: Path, format: str) -> int:
-    """What the specs under a folder define; those that cannot be read are reported, and the others listed."""
-    files, found = specs_under(folder), {}
-    for path in files:
+def list_several(words: Sequence[str], format: str) -> int:
+    """What specs and those under folders define; those that cannot be read are reported, and the others listed."""
+    found: dict[str, Sequence[ast.Declaration]] = {}
+    wrong: list[Diagnostic] = []
+    for word in words:
         try:
-            found[str(path)] = definitions_of(path)
+            path = locate(word).path
+            files = specs_under(path) if os.path.isdir(path) else [path]
         except ArchError as error:
-            report(error.diagnostics)
+            wrong += error.diagnostics
+            continue
+        for path in files:
+            try:
+                found[str(path)] = definitions_of(path)
+            except ArchError as error:
+                wrong += error.diagnostics
+    report(wrong)
     if format == "json":
         listed = [{"spec": path, "definitions": list(map(definition_json, found[path]))} for path in found]
-        say_json({"folder": str(folder), "specs": listed})
+        say_json({"specs": listed} if len(words) > 1 else {"folder": words[0], "specs": listed})
     elif found:
         table(["file", *COLUMNS], [[path, *row(d)] for path, definitions in found.items() for d in definitions])
-    return int(len(found) < len(files))
+    return int(bool(wrong))
 
 
 def specs_under(folder: Path) -> list[Path]:

@@ -33,17 +33,20 @@ class Check(OfSpec):
     """Check a spec: shapes, names, claims, legal sizes. Needs no torch and no GPU.
 
     Every architecture of the file that needs no parameters is elaborated, its expectations are compared, and
-    the sizes that it takes are worked out ("H and W at least 29"). Of a folder, every .arch file is checked.
+    the sizes that it takes are worked out ("H and W at least 29"). Of a folder, every .arch file is checked. A second
+    word that is a plain name is that of an architecture of the spec; else all words are specs or folders.
 
     Examples:
 
         archc check resnet50
         archc check my.arch
         archc check resnet --set depth=101
+        archc check first.arch second.arch
         archc check specs/ --format json
         archc check specs/ --format github
     """
 
+    more: Annotated[list[str] | None, argument("SPEC", "More specs and folders.", complete_specs)] = None
     format: Annotated[
         CheckFormat,
         typer.Option(
@@ -56,7 +59,7 @@ class Check(OfSpec):
 
 @dataclass(frozen=True)
 class List:
-    """Show what a file or the files of a folder define, or what ships with archc.
+    """Show what files or the files of folders define, or what ships with archc.
 
     Of a file it shows every architecture, block and function with its parameters and its doc. Of what ships it
     shows the files, and the architectures that each defines.
@@ -65,14 +68,14 @@ class List:
 
         archc list
         archc list resnet
-        archc list my.arch
+        archc list my.arch other.arch
     """
 
-    spec: Annotated[
-        str | None,
+    specs: Annotated[
+        list[str] | None,
         argument(
             "SPEC",
-            "A .arch file, a folder or a shipped name; without it, everything that ships with archc.",
+            ".arch files, folders or shipped names; without any, everything that ships with archc.",
             complete_specs,
         ),
     ] = None

@@ -61,7 +61,7 @@ def test_version(archc) -> None:
         ["compile", "resnet50", "--seed", "-1"],
         ["explain", "E4711"],
         ["explain", "conv", "bn"],
-        ["check", "a.arch", "b.arch"],
+        ["check", "a.arch", "b.arch", "--set", "n=1"],
         ["compile", "resnet50", "-o", "x.foo"],
         ["compile", "resnet50", "-o", "x.pt2", "--emit", "onnx"],
         ["compile", "resnet50", "-o", "-", "--emit", "onnx"],
@@ -81,7 +81,7 @@ def test_usage_errors_say_what_to_do(archc, monkeypatch: pytest.MonkeyPatch) -> 
     for ending in (".py", ".pt2", ".onnx", ".json"):
         assert ending in said("compile", "resnet50", "-o", "x.foo")
     assert "contradicts 'x.pt2'" in said("compile", "resnet50", "-o", "x.pt2", "--emit", "onnx")
-    assert "one file at a time" in said("check", "a.arch", "b.arch")
+    assert "'my.arch(n = 3)' sets its own" in said("check", "a.arch", "b.arch", "--set", "n=1")
     wrong = said("compile", "resnet50", "--device", "gpu")
     assert "'gpu' is not one of" in wrong and "Value error" not in wrong
 
@@ -152,6 +152,31 @@ def test_check_a_folder(archc, small: Path) -> None:
     assert result.status == 1
     assert "2 specs, 1 wrong" in result.out
     assert re.search(r"small\.arch +2 +0 +2  ok", result.out)
+
+
+def test_check_several_specs(archc, small: Path) -> None:
+    """They, and those of folders among them, are checked as those of one folder, each once."""
+    (small.parent / "deep").mkdir()
+    bad, open_ = small.parent / "deep" / "bad.arch", small.parent / "open.arch"
+    bad.write_text("arch a { nonsense }")
+    open_.write_text("arch A(n) { input x: [N, 3, 8, 8]  output x -> conv(n, 3) }\n")
+    fine = archc("check", small, f"{open_}(n = 3)", "resnet18")
+    assert (fine.status, fine.err) == (0, "") and "3 specs, nothing wrong" in fine.out
+    assert re.search(r"small\.arch +2 +0 +2  ok", fine.out) and re.search(r"open\.arch +1 +0 +0  ok", fine.out)
+    words = (small, small.parent / "deep", bad, "nosuch.arch", "nosuch", "nosuch.pt2", small)
+    wrong = archc("check", *words)
+    assert wrong.status == 1 and "5 specs, 4 wrong" in wrong.out
+    assert all(wrong.err.count(f"[{code}]") == 1 for code in ("E0701", "E1001", "E1208"))
+    report = json.loads(archc("check", *words, "--format", "json").out)
+    assert [spec["ok"] for spec in report["specs"]] == [True, *[False] * 4] and not report["ok"]
+    both = archc("check", bad.parent, small.parent)
+    assert "3 specs, 1 wrong" in both.out
+
+
+@pytest.mark.parametrize("words", [("{}", "wide"), ("{}:wide",), ("{}", "small", "--set", "width=16")])
+def test_a_second_word_that_is_a_name_is_one_of_the_spec(archc, small: Path, words: tuple[str, ...]) -> None:
+    result = archc("check", *(word.format(small) for word in words))
+    assert result.status == 0 and re.match(r"ok (wide|small)", result.out) and result.out.count("\n") == 1
 
 
 def test_warnings_are_shown_and_refuse_nothing(archc, small: Path) -> None:
@@ -397,6 +422,19 @@ def test_list_of_a_folder(archc, tmp_path: Path) -> None:
     assert result.status == 1 and "E0102" in result.err
     (tmp_path / "none").mkdir()
     assert "E1002" in archc("list", tmp_path / "none").err
+
+
+def test_list_of_several_specs(archc, small: Path) -> None:
+    """As of one folder; of one that is not there it is said, and the others are listed."""
+    (small.parent / "sub").mkdir()
+    (small.parent / "sub" / "a.arch").write_text("fn half(n) = n // 2\n")
+    result = archc("list", small.parent / "sub", small, "nosuch")
+    assert result.status == 1 and "E1001" in result.err
+    found = re.findall(r"(\w+)\.arch +(\w+) +(\w+)", result.out)
+    own = [("small", "block", "unit"), ("small", "arch", "small"), ("small", "arch", "wide")]
+    assert found == [("a", "fn", "half"), *own]
+    specs = json.loads(archc("list", small, small.parent / "sub" / "a.arch", "--format", "json").out)["specs"]
+    assert [[d["name"] for d in spec["definitions"]] for spec in specs] == [["unit", "small", "wide"], ["half"]]
 
 
 @pytest.mark.parametrize(
