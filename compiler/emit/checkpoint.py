@@ -69,6 +69,9 @@ def read(
         scope += wrapper
     _covered([*held, *map(str, left_out), *(str(key).removeprefix(scope) for key in left_out)], leave_out, name)
     foreign = [key for key, whole in held.items() if not isinstance(found[whole], Tensor)]
+    if any(type(found[held[key]]).__module__ == "numpy" for key in foreign):
+        hint = "torch makes tensors of them: `weights=torch.utils.data.default_convert(state)`"
+        raise unreadable(name, f"it holds arrays of numpy, and not tensors: {_few(foreign)}", hint)
     if foreign:
         first, option = foreign[0][:60], "fresh" if foreign[0] in own else "leave_out"
         what = "start anew what is no weight" if option == "fresh" else "leave out what is no weight"
@@ -142,11 +145,12 @@ def _state(found: Any) -> tuple[Any, str, tuple[str, ...]]:
     With it the name, and those of others beside it."""
     state, beside = "", ()
     for _ in range(3):
-        if not isinstance(found, Mapping) or any(isinstance(value, Tensor) for value in found.values()):
+        if not isinstance(found, Mapping):
             break
-        inner = [key for key in _STATES if isinstance(found.get(key), Mapping)]
+        single = any(isinstance(value, Tensor) for value in found.values())  # of a state, or a loss beside one
         states = [key for key, value in found.items() if isinstance(value, Mapping) and _holds(value)]
-        if not inner and len(states) != 1:
+        inner = [key for key in _STATES if key in states or (not single and isinstance(found.get(key), Mapping))]
+        if not inner and (single or len(states) != 1):
             break
         state = (inner or states)[0]
         beside = tuple(str(key) for key in states if key != state)

@@ -41,6 +41,8 @@ def read_file(path: Path) -> Any:
     with _refusals(path), opened(path) as file:
         note_read(path)
         head = file.read(16)
+        if head.startswith(_NPY):
+            raise _of_numpy(file, path)
         if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):
             return _safetensors(path, head, os.fstat(file.fileno()).st_size)
         return _tensors(file, path)
@@ -55,7 +57,7 @@ def read_torch(file: BinaryIO, where: str) -> Any:
 def _tensors(file: BinaryIO, path: Path | None) -> Any:
     """What torch wrote, its numbers mapped where it has a path of its own."""
     whole = zipfile.is_zipfile(file)
-    (_check_zip if whole else _check_legacy)(file)
+    (_check_zip if whole else _check_legacy)(file, path)
     file.seek(0)
     mapped = whole and path is not None
     with warnings.catch_warnings():
@@ -103,16 +105,47 @@ def _safetensors(path: Path, head: bytes, size: int) -> Any:
     return load_file(path, device="cpu")
 
 
+# --- files of numpy, and pickles -----------------------------------------------------------
+
+_NPY = b"\x93NUMPY"
+"""What a file of one array begins with."""
+
+
+def _made_of(loaded: str, path: Path | None, condition: str = "; it runs code of the file, so trust that first") -> str:
+    """A hint: the line of Python that makes a file of tensors out of what it loads, in which `{path}` is the file."""
+    where, other = ("path", "other") if path is None else (repr(str(path)), repr(f"{path.with_suffix('')}-tensors.pth"))
+    loaded = loaded.format(path=where)
+    imports = ", ".join([name for name in ("numpy", "pickle") if f"{name}." in loaded] + ["torch"])
+    line = f"import {imports}; torch.save(torch.utils.data.default_convert({loaded}), {other})"
+    return f"`{line}` makes a file of tensors of it{condition}"
+
+
+_BY_TORCH = "torch.load({path}, weights_only=False)"
+_BY_PICKLE = "pickle.load(open({path}, 'rb'))"
+
+
+def _of_numpy(file: BinaryIO, path: Path) -> _Refused:
+    """What to say of a file of one array, which may be an object: a mapping of arrays."""
+    file.seek(0)
+    if b"|O" in file.read(200).partition(b"\n")[0]:
+        loaded = "numpy.load({path}, allow_pickle=True).item()"
+        return _Refused("it is a pickle in a file of numpy, and no file of tensors", _made_of(loaded, path))
+    hint = _made_of('{{"NAME": numpy.load({path})}}', path, ", with the tensor's name in place of NAME")
+    return _Refused("it is one array of numpy without a name, and no file of tensors", hint)
+
+
 # --- torch files ---------------------------------------------------------------------------
 
 
-def _check_zip(file: BinaryIO) -> None:
+def _check_zip(file: BinaryIO, path: Path | None) -> None:
     """The archive of today's torch: the pickle and one record of numbers for each storage, none of them compressed."""
     records = {record.filename: record for record in zipfile.ZipFile(file).infolist()}
     pickles = [name for name in records if name.endswith("/data.pkl")]
     if any(name.endswith("/constants.pkl") for name in records):
         hint = "save its state dict: `torch.save(torch.jit.load(path).state_dict(), other)`"
         raise _Refused("it is a program of TorchScript, and no file of tensors", hint)
+    if records and all(name.endswith(".npy") for name in records):
+        raise _Refused("it holds arrays of numpy, and no tensors", _made_of("dict(numpy.load({path}))", path, ""))
     if len(pickles) != 1:
         raise _Refused("it is an archive of other things than tensors", _STATE_ALONE)
     if any(record.compress_type != zipfile.ZIP_STORED for record in records.values()):
@@ -124,7 +157,7 @@ def _check_zip(file: BinaryIO) -> None:
     if pickled.file_size > LARGEST_HEADER:
         raise _more("a pickle", pickled.file_size, LARGEST_HEADER, "may have at most")
     with zipfile.ZipFile(file) as archive:
-        skeleton = _Skeleton(archive.read(pickled), size)
+        skeleton = _Skeleton(archive.read(pickled), size, _made_of(_BY_TORCH, path))
     root = pickles[0].removesuffix("data.pkl")
     for key, needed in skeleton.storages.items():
         record = records.get(f"{root}data/{key}")
@@ -132,12 +165,13 @@ def _check_zip(file: BinaryIO) -> None:
             raise _more("a tensor", needed, 0 if record is None else record.file_size, "has for it")
 
 
-def _check_legacy(file: BinaryIO) -> None:
+def _check_legacy(file: BinaryIO, path: Path | None) -> None:
     """The file of torch before 1.6: pickles, the fourth with the tensors, and after them the numbers."""
     size, start = file.seek(0, io.SEEK_END), 0
     for place in range(4):
         file.seek(start)
-        skeleton = _Skeleton(file.read(LARGEST_HEADER + 1), size)
+        hint = _made_of(_BY_TORCH if place else _BY_PICKLE, path)
+        skeleton = _Skeleton(file.read(LARGEST_HEADER + 1), size, hint)
         start += skeleton.end
         if place == 0 and skeleton.value != _MAGIC:
             raise _Refused("it is truncated or no checkpoint")
@@ -169,11 +203,12 @@ class _Skeleton(pickle.Unpickler):
     """A pickle without what stands behind its names. Raises _Refused for names and calls that are none of tensors.
 
     `storages` has the bytes that each storage declares, `end` the length of the pickle, `value` what it makes. `size`
-    is that of the whole file.
+    is that of the whole file, and `hint` says what to do with arrays of numpy, and with tensors in a plain pickle.
     """
 
-    def __init__(self, data: bytes, size: int):
+    def __init__(self, data: bytes, size: int, hint: str):
         self.size = size
+        self.hint = hint
         self.storages: dict[str, int] = {}
         self.end = 0
         for op, argument, place in pickletools.genops(io.BytesIO(data)):
@@ -231,7 +266,10 @@ class _Skeleton(pickle.Unpickler):
 
     def _foreign(self, path: str) -> _Refused:
         what = shorten(path.replace(".", ". "), 120, placeholder="…").replace(". ", ".")
-        return _Refused(f"it holds `{what}` beside tensors, and would run code when loaded", _STATE_ALONE)
+        if path.startswith("numpy."):
+            return _Refused(f"it holds arrays of numpy (`{what}`), and would run code when loaded", self.hint)
+        hint = self.hint if path == "torch.storage._load_from_bytes" else _STATE_ALONE
+        return _Refused(f"it holds `{what}` beside tensors, and would run code when loaded", hint)
 
 
 class _Fixed:

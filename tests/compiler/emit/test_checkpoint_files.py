@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import resource
 import struct
 import zipfile
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -138,3 +140,65 @@ def test_views_of_one_storage_are_taken(tmp_path: Path):
     state[first] = whole[: 8 * 27].view(8, 3, 3, 3).transpose(2, 3)
     torch.save(state, tmp_path / "w.pt")
     assert torch.equal(NET.map_weights(tmp_path / "w.pt").apply(tmp_path / "w.pt")[first], state[first])
+
+
+# --- arrays of numpy -----------------------------------------------------------------------
+
+
+def pickled(content: Any, protocol: int | None = None) -> bytes:
+    return pickle.dumps(content, protocol)
+
+
+def in_numpy(save: Callable[..., None], *given: Any, **named: Any) -> bytes:
+    stream = io.BytesIO()
+    save(stream, *given, **named)
+    return stream.getvalue()
+
+
+STATE = NET.module(seed=3).state_dict()
+ARRAYS = {name: tensor.numpy() for name, tensor in STATE.items()}
+NUMPY: dict[str, bytes] = {
+    "saved.pth": saved(ARRAYS),
+    "old.pth": old(ARRAYS),
+    "wrapped.pth": saved({"model": ARRAYS, "epoch": np.int64(3)}),
+    "a number beside.pth": saved({"model": STATE, "best": np.float64(0.5)}),
+    "pickle.pkl": pickled(ARRAYS),
+    "old pickle.pkl": pickled(ARRAYS, 2),
+    "tensors.pkl": pickled(STATE),
+    "it's {odd}.npz": in_numpy(np.savez, **ARRAYS),
+    "compressed.npz": in_numpy(np.savez_compressed, **ARRAYS),
+    "mapping.npy": in_numpy(np.save, ARRAYS, allow_pickle=True),
+}
+
+
+def run_hint(folder: Path, path: Path, change: Callable[[str], str] = str) -> Path:
+    """Runs the line of the hint; gives the file that it makes."""
+    with pytest.raises(ArchError) as error:
+        NET.module(weights=path)
+    (found,) = error.value.diagnostics
+    assert found.code == "E0810" and "truncated" not in found.message
+    (line,) = re.findall("`(.*)`", found.hints[0])
+    exec(change(line), {})
+    (made,) = folder.glob("*-tensors.pth")
+    return made
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_the_hint_makes_tensors_of_arrays(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(NUMPY[name])
+    loaded = NET.module(weights=run_hint(tmp_path, tmp_path / name)).state_dict()
+    assert all(torch.equal(loaded[key], tensor) for key, tensor in STATE.items())
+
+
+def test_one_array_is_named(tmp_path: Path):
+    (tmp_path / "one.npy").write_bytes(in_numpy(np.save, ARRAYS["fc.weight"]))
+    made = run_hint(tmp_path, tmp_path / "one.npy", lambda line: line.replace("NAME", "fc.weight"))
+    rest = [name for name in STATE if name != "fc.weight"]
+    assert torch.equal(NET.module(weights=made, fresh=rest).fc.weight, STATE["fc.weight"])
+
+
+def test_arrays_by_name_are_told_apart_from_other_things():
+    with pytest.raises(ArchError, match="arrays of numpy") as error:
+        NET.module(weights=ARRAYS)
+    assert "default_convert(state)" in error.value.diagnostics[0].hints[0]
+    NET.module(weights=torch.utils.data.default_convert(ARRAYS))

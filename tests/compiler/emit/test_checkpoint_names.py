@@ -160,6 +160,12 @@ def test_one_of_several_states_is_said(tmp_path: Path):
     assert same(names.apply(tmp_path / "named.pth"), state())
 
 
+def test_a_state_is_found_beside_single_tensors(tmp_path: Path):
+    torch.save({"model": state(), "best_loss": torch.tensor(0.5), "args": {"lr": 0.1}}, tmp_path / "best.pth")
+    assert same(NET.module(weights=tmp_path / "best.pth").state_dict(), state())
+    assert "`fc.extra`" in refused("E0810", state() | {"fc.extra": {"scale": torch.ones(2)}})
+
+
 def test_what_is_no_tensor_is_said_with_what_helps():
     text = refused("E0810", state() | {"fc.bias": "zeros"})
     assert "`fc.bias`" in text and '`fresh=["fc.bias"]`' in text
