@@ -20,6 +20,8 @@ from .checkpoint_file import read_file, unreadable
 _STATES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
 _WRAPPERS = ("module", "_orig_mod", "model")
 LISTED = 20
+FEW = 3
+"""Names, or scopes of names, that a message goes through one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,27 @@ def listing(lines: list[str]) -> str:
     """The lines below a message; of very many, the first."""
     shown = "".join(f"\n  {line}" for line in lines[:LISTED])
     return f"{shown}\n  … and {len(lines) - LISTED} more" if len(lines) > LISTED else shown
+
+
+def outermost(names: Collection[str], others: Collection[str]) -> list[str]:
+    """The names by the outermost scopes that hold nothing else, if these are few; else nothing."""
+    own, scopes = set(names), {}
+    for name in names:
+        parts = name.split(".")
+        heads = (".".join(parts[:end]) for end in range(1, len(parts)))
+        alone = (h for h in heads if all(other in own for other in others if other.startswith(f"{h}.")))
+        scopes[next(alone, name)] = True
+        if len(scopes) > FEW:
+            return []
+    return list(scopes)
+
+
+def option(option: str, names: Collection[str], others: Collection[str], then: str) -> tuple[str, ...]:
+    """A hint to an option, as Python calls it, that takes these names, if few scopes hold them."""
+    scopes = outermost(names, others)
+    words = " ".join(f"--{option.replace('_', '-')} {scope}" for scope in scopes)
+    listed = ", ".join(f'"{scope}"' for scope in scopes)
+    return (f"`{words}`, in Python `{option}=[{listed}]`, {then}, if that is meant",) if scopes else ()
 
 
 def _state(found: Any) -> tuple[Any, str, tuple[str, ...]]:

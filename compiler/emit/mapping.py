@@ -13,13 +13,14 @@ from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.reads import note_read, opened, path_of, reason
-from ..compare.checkpoint_names import COUNTER, TensorKind, modules, natural, signature, spelled, squeezed
-from ..compare.matching import Match, Unclear, match
+from ..compare.checkpoint_names import COUNTER, TensorKind, natural, spelled, squeezed
+from ..compare.matching import Match, match
 from ..compare.places import places
 from ..files import atomic_write
 from ..ir.graph import Graph, is_under
 from .carry import carried
 from .checkpoint import Checkpoint, Source, listing, read
+from .map_refusals import refusal, short
 from .second_names import second_names
 
 Given = Mapping[str, str | None] | str | os.PathLike[str] | None
@@ -177,7 +178,7 @@ def _matched(
         if found.unclear:
             break
     assert first is not None
-    raise ArchError([_refusal(*first, tensors, spec)])
+    raise ArchError([refusal(*first, tensors, spec)])
 
 
 def _called(tensors: Iterable[str], spec: Iterable[str]) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
@@ -259,74 +260,13 @@ def _renamed(name: str, pins: Mapping[str, str]) -> str:
     return path + dot + pins[name].rpartition(".")[2]
 
 
-# --- refusals ------------------------------------------------------------------------------
-
-
 def _remarks(found: Match) -> tuple[str, ...]:
     said = (
         (found.named, "told apart by their names, which are the spec's"),
         (found.alike, "told apart as in other scopes of the same name"),
         (found.equal, "the same function either way: equal branches of a sum, taken in the order of their names"),
     )
-    return tuple(f"{', '.join(_short(entry.modules))}: {text}" for entries, text in said for entry in entries)
-
-
-def _short(names: tuple[str, ...] | list[str], limit: int = 4) -> list[str]:
-    return [*names[:limit], f"… ({len(names)})"] if len(names) > limit else list(names)
-
-
-def _refusal(
-    found: Match, renamed: Mapping[str, str], tensors: Mapping[str, TensorKind], spec: Mapping[str, TensorKind]
-) -> Diagnostic:
-    """Why there is no mapping of the tensors, which were matched as they are `renamed`."""
-    if found.left or found.wanted:
-        return _unequal(found, modules({new: tensors[name] for name, new in renamed.items()}), modules(spec))
-    if found.stuck:
-        message = (
-            "the checkpoint's names allow no order of computation: its tensors have the spec's shapes, but where the "
-            f"spec goes on with one of these, no scope of the checkpoint can:{listing(found.stuck)}"
-        )
-        return Diagnostic("E0817", message, hints=(_ALL,))
-    if found.too_many:
-        return Diagnostic("E0818", "the checkpoint's names allow too many mappings to go through", hints=(_HINT,))
-    lines = [f"{', '.join(_short(entry.modules))} <-> {', '.join(_short(entry.places))}" for entry in found.unclear]
-    message = f"more than one mapping is possible; these may change places:{listing(lines)}"
-    return Diagnostic("E0818", message, hints=(_example(found.unclear[0], renamed), _HINT))
-
-
-_PASS = "pass it: `--map FILE`, in Python `map_weights(weights, FILE)`"
-_HINT = f"name what is known in a JSON file, tensor by tensor, and {_PASS}; the rest is found"
-_ALL = f"name all tensors in a JSON file, and {_PASS}"
-
-
-def _example(entry: Unclear, renamed: Mapping[str, str]) -> str:
-    name, new = next(pair for pair in renamed.items() if pair[1].rpartition(".")[0] == entry.modules[0])
-    pair = {name: f"{entry.places[0]}.{new.rpartition('.')[2]}"}
-    return f"say which is which: {json.dumps(pair, ensure_ascii=False)}, if that is so"
-
-
-def _unequal(
-    found: Match, theirs: Mapping[str, Mapping[str, TensorKind]], own: Mapping[str, Mapping[str, TensorKind]]
-) -> Diagnostic:
-    """What one side has more of, by kind of module, and how many each has."""
-    kinds = [signature(theirs[path]) for path in found.left] + [signature(own[path]) for path in found.wanted]
-    sides = (theirs, "in the checkpoint"), (own, "in the spec")
-    lines = []
-    for kind in dict.fromkeys(kinds):
-        counts = []
-        for held, where in sides:
-            paths = [path or "the root" for path, tensors in held.items() if signature(tensors) == kind]
-            shown = ", ".join([*paths[:2], *["…"][: len(paths) - 2 > 0]])
-            counts.append(f"{len(paths)} {where}" + (f" ({shown})" if paths else ""))
-        shown = ", ".join(
-            _short([f"{name} {list(of.shape)}" for name, of in sorted(kind, key=lambda entry: entry[0])], 6)
-        )
-        lines.append(f"{shown}: {', '.join(counts)}")
-    message = f"the modules of the checkpoint are not those of the spec:{listing(lines)}"
-    return Diagnostic("E0816", message, hints=(_SHAPES,))
-
-
-_SHAPES = "the parameters of the arch (widths, classes, depth) decide the shapes"
+    return tuple(f"{', '.join(short(entry.modules))}: {text}" for entries, text in said for entry in entries)
 
 
 # --- showing -------------------------------------------------------------------------------

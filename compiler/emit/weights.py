@@ -17,13 +17,11 @@ from ..ir.graph import Graph
 from ..ir.words import few, nearest
 from ..passes.classes import ChangeClasses
 from .carry import carried
-from .checkpoint import LISTED, Source, listing, read
+from .checkpoint import FEW, LISTED, Source, listing, option, read
 from .checkpoint_file import read_file
 
 _NEAREST = 10
 _SHOWN = 4
-_FEW = 3
-"""With fewer names than this, a module or checkpoint is compared name by name."""
 
 
 def load_weights(module: nn.Module, source: Source, graph: Graph | None = None) -> None:
@@ -87,7 +85,7 @@ def _groups(own: Mapping[str, Tensor]) -> dict[int, list[str]]:
 def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diagnostic]:
     """What to say of a checkpoint most of whose names are not the module's, nor the module's most its; else nothing."""
     common = sum(name in own for name in state)
-    if min(len(own), len(state)) < _FEW or 2 * common >= len(state) or 2 * common >= len(own):
+    if min(len(own), len(state)) < FEW or 2 * common >= len(state) or 2 * common >= len(own):
         return []
     counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
     sides = (("it has", state, own), ("the module has", own, state))
@@ -118,7 +116,7 @@ def _names(
     if missing:
         lines = [f"{name} {list(own[name].shape)}" for name in missing]
         message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{listing(lines)}"
-        hints = () if unexpected else _option("fresh", missing, own, "keeps what they start with")
+        hints = () if unexpected else option("fresh", missing, own, "keeps what they start with")
         problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph), hints=hints))
     if unexpected:
         free = missing or list(own)
@@ -128,26 +126,10 @@ def _names(
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
         lines += unexpected[LISTED:]
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
-        kept = () if missing else _option("leave_out", unexpected, [*own, *state], "loads all others")
+        kept = () if missing else option("leave_out", unexpected, [*own, *state], "loads all others")
         hints = kept or ("labels in the spec decide the names; `--map auto`, `map_weights` in Python, takes others",)
         problems.append(Diagnostic("E0812", message, hints=hints))
     return problems
-
-
-def _option(option: str, names: list[str], others: Collection[str], then: str) -> tuple[str, ...]:
-    """A hint to an option, as Python calls it, that takes these names: by the outermost scopes that hold nothing else,
-    if they are few."""
-    own, scopes = set(names), {}
-    for name in names:
-        parts = name.split(".")
-        heads = (".".join(parts[:end]) for end in range(1, len(parts)))
-        alone = (h for h in heads if all(other in own for other in others if other.startswith(f"{h}.")))
-        scopes[next(alone, name)] = True
-        if len(scopes) > _FEW:
-            return ()
-    words = " ".join(f"--{option.replace('_', '-')} {scope}" for scope in scopes)
-    listed = ", ".join(f'"{scope}"' for scope in scopes)
-    return (f"`{words}`, in Python `{option}=[{listed}]`, {then}, if that is meant",)
 
 
 def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph | None) -> list[Diagnostic]:
@@ -177,7 +159,7 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
     hints = ()
     if shapes:
         classes = _classes(graph, {name: tuple(state[name].shape) for name in names})
-        hints = (*_option("fresh", names, own, "keeps what they start with"), *classes)
+        hints = (*option("fresh", names, own, "keeps what they start with"), *classes)
     return [Diagnostic("E0813", message, labels=_labels(names, graph), hints=hints)]
 
 

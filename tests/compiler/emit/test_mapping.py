@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import re
@@ -184,6 +185,58 @@ def test_other_shapes_are_shown_side_by_side():
     message = refused("E0816", net("a: conv(8, 3) -> b: conv(4, 1)"), net("p: conv(8, 3) -> q: conv(5, 1)").module())
     assert "weight [5, 8, 1, 1]: 1 in the checkpoint (q), 0 in the spec" in message
     assert "weight [4, 8, 1, 1]: 0 in the checkpoint, 1 in the spec (b)" in message
+
+
+UNEQUAL = net("c1: conv(8, 3) -> n1: bn -> relu -> c2: conv(8, 1) -> n2: bn -> gap -> fc: linear(5)")
+STATE = {name: torch.rand(t.shape) for name, t in UNEQUAL.module().state_dict().items() if t.is_floating_point()}
+
+
+def renamed(old: str, new: str) -> dict[str, torch.Tensor]:
+    return {name.replace(old, new): tensor for name, tensor in STATE.items()}
+
+
+def hint_of(message: str, says: str) -> str:
+    first, *_, last = message.splitlines()
+    assert says in first, message
+    return last
+
+
+def test_what_one_side_lacks_is_said_with_the_option():
+    hint = hint_of(refused("E0816", UNEQUAL, {n: t for n, t in STATE.items() if n != "c2.weight"}), "lacks tensors")
+    assert '`fresh=["c2"]`' in hint
+    less = {n: t for n, t in renamed("c1", "p1").items() if n != "c2.weight"}
+    assert len(UNEQUAL.map_weights(less, fresh=["c2"]).pairs) == len(less)
+    more = STATE | {"c1.mask": torch.ones(8, 4, 3, 3), "ema.a": torch.ones(1), "ema.b": torch.ones(2)}
+    hint = hint_of(refused("E0816", UNEQUAL, more), "has tensors that the spec lacks")
+    assert "`--leave-out c1.mask --leave-out ema`" in hint
+    given = ast.literal_eval(hint[hint.index("{") : hint.index("}") + 1])
+    assert len(UNEQUAL.map_weights(more, given).pairs) == len(STATE)
+    assert "holds no tensors" in refused("E0816", UNEQUAL, {})
+
+
+def test_names_are_not_blamed_on_shapes():
+    other = renamed("fc.weight", "fc.filter")
+    hint = hint_of(refused("E0816", UNEQUAL, other), "have other names")
+    pair = json.loads(hint[hint.index("{") : hint.index("}") + 1])
+    assert pair == {"fc.filter": "fc.weight"} and len(UNEQUAL.map_weights(other, pair).pairs) == len(STATE)
+    means = renamed("running_", "")
+    hint = hint_of(refused("E0816", UNEQUAL, means), "have other names")
+    given = {n: n.replace(".mean", ".running_mean").replace(".var", ".running_var") for n in means if n not in STATE}
+    assert "{" not in hint and len(UNEQUAL.map_weights(means, given).pairs) == len(STATE)
+    split = renamed("fc.bias", "shift.b")
+    hint = hint_of(refused("E0816", UNEQUAL, split), "their names make other modules of them")
+    assert "name all tensors" in hint
+    assert UNEQUAL.map_weights(split, dict(zip(split, STATE, strict=True))).pairs["shift.b"] == "fc.bias"
+
+
+def test_types_axes_and_other_networks_are_told_apart():
+    whole = STATE | {"fc.bias": torch.ones(5, dtype=torch.int64)}
+    message = refused("E0816", UNEQUAL, whole)
+    assert "whole numbers" in message.splitlines()[0] and "bias [5] of whole numbers, weight [5, 8]:" in message
+    hint_of(refused("E0816", UNEQUAL, STATE | {"fc.weight": STATE["fc.weight"].T}), "their axes in another order")
+    hint_of(refused("E0816", UNEQUAL, {f"x.{i}": torch.ones(i + 1) for i in range(5)}), "of another network")
+    wider = net("c1: conv(8, 3) -> n1: bn -> relu -> c2: conv(9, 1) -> n2: bn -> gap -> fc: linear(5)").module()
+    assert "widths" in hint_of(refused("E0816", UNEQUAL, wider), "are not those of the spec")
 
 
 def test_a_shared_tensor_may_have_one_name_or_several():
