@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +224,73 @@ def test_a_stopped_command_leaves_no_file(folder: Path, number: signal.Signals, 
         assert process.stderr is not None and process.stderr.read() == b""
     atomic_write("other.bin", b"whole")  # clears what a killed one could not
     assert set(os.listdir(folder)) == before | {"other.bin"}
+
+
+STALLED = """
+import sys, time
+from pathlib import Path
+import {library}
+import archc.cli as cli
+
+def stall(*given, function={library}.{function}, **named):
+    function(*given, **named)
+    Path("stalled").touch()
+    time.sleep(60)
+
+{library}.{function} = stall
+sys.exit(cli.main({argv}))
+"""
+COMPILE = ["compile", "net.arch", "--device", "cpu", "-o"]
+STAGES = {
+    "writing pt2": ("torch.export", "save", [*COMPILE, "out.pt2"]),
+    "running onnx": ("onnxruntime", "InferenceSession", [*COMPILE, "out.onnx"]),
+    "writing weights": ("torch", "save", ["equiv", "net.arch", "net.arch", "--weights", "net.pth", "-o", "out.pth"]),
+    "reading pt2": ("torch", "frombuffer", ["stats", "net.pt2"]),
+    "reading onnx": ("onnxruntime", "InferenceSession", ["stats", "net.onnx"]),
+}
+QUICK = {("writing pt2", "SIGTERM"), ("running onnx", "SIGINT"), ("writing weights", "SIGHUP")}
+STOPS = [(stage, name) for stage in STAGES for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a network."""
+    folder = tmp_path_factory.mktemp("networks")
+    (folder / "net.arch").write_text(NET)
+    for kind in ("pt2", "onnx"):
+        done = run(f"compile net.arch --device cpu -o net.{kind}", cwd=folder, stdout=subprocess.DEVNULL)
+        assert done.returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in STOPS]
+)
+def test_a_stopped_command_leaves_networks_as_they_were(
+    request: pytest.FixtureRequest, folder: Path, stage: str, name: str
+) -> None:
+    """In the middle of what libraries do with the file."""
+    if "reading" in stage:
+        shutil.copytree(request.getfixturevalue("networks"), folder, dirs_exist_ok=True)
+    for kind in ("pt2", "onnx", "pth"):
+        (folder / f"out.{kind}").write_text("old")
+
+    def content() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    before = content()
+    library, function, argv = STAGES[stage]
+    program = STALLED.format(library=library, function=function, argv=argv)
+    number = getattr(signal, name)
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, cwd=folder) as process:
+        while process.poll() is None and not (folder / "stalled").exists():
+            time.sleep(0.02)
+        assert len(content()) == len(before) + (1 if "reading" in stage else 2)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+        assert process.stderr is not None and process.stderr.read() == b""
+    (folder / "stalled").unlink()
+    assert content() == before
 
 
 def test_ignored_signals_stay_ignored(folder: Path) -> None:
