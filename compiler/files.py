@@ -22,9 +22,9 @@ def atomic_write(
 ) -> None:
     """Writes a file beside its target and moves it into place; what stood there survives any failure.
 
-    `content` is the bytes, the text (as UTF-8), or a function that writes the file at the path it is given, which ends
-    in `suffix`, and may refuse what it has written. Raises ArchError (E0805) where `writable` does or writing fails;
-    what the function raises passes through. Of a symbolic link the target is written.
+    `content` is the bytes, the text (as UTF-8, with an escape for what that lacks), or a function that writes the file
+    at the path it is given, which ends in `suffix`, and may refuse what it has written. Raises ArchError (E0805) where
+    `writable` does or writing fails; what the function raises passes through. Of a symbolic link the target is written.
     """
     target = writable(path)
     _clear(target.parent)
@@ -35,7 +35,7 @@ def atomic_write(
         if callable(content):
             content(temporary)
         else:
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            temporary.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
         _settle(temporary, target)
     except OSError as error:
         raise _unwritable(target, reason(error)) from None

@@ -73,7 +73,7 @@ def _related(label: Label, number: int) -> dict[str, Any]:
 def _location(span: Span) -> dict[str, Any]:
     (line, column), (end_line, end_column) = _ends(span)
     region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
-    return {"artifactLocation": {"uri": quote(_relative(span))}, "region": region}
+    return {"artifactLocation": {"uri": quote(os.fsencode(_relative(span)))}, "region": region}
 
 
 def _ends(span: Span) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -32,6 +32,15 @@ def path_of(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def named_in_utf8(path: Path) -> str | None:
+    """The path as text that C++ takes; None where its bytes are no UTF-8."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return None
+    return str(path)
+
+
 def note_read(path: str | os.PathLike[str]) -> None:
     """Records a file that is read now, or will be."""
     if (reads := _reads.get()) is not None:
@@ -85,8 +94,9 @@ def was_read(path: str | os.PathLike[str]) -> bool:
 
 def _identities(path: str | os.PathLike[str]) -> set[object]:
     """A file's resolved path, and its device and inode, so that links of any kind are the same file."""
-    found: set[object] = {os.path.realpath(path)}
-    with suppress(OSError, ValueError):
+    found: set[object] = set()
+    with suppress(OSError, ValueError):  # no file has such a name
+        found.add(os.path.realpath(path))
         status = os.stat(path)
         found.add((status.st_dev, status.st_ino))
     return found

@@ -59,6 +59,8 @@ def read(
         raise unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
     anew = frozenset(_covered(own, fresh, "the spec"))
     held = {str(key): key for key in found}
+    if unsayable := [key for key in held if not key.isascii() and any("\ud800" <= c <= "\udfff" for c in key)]:
+        raise unreadable(name, f"it has names that are no Unicode text: {_few(unsayable)}", "rename these tensors")
     left_out: list[str] = []
     scope = ""
     while True:  # what is left out may hide that all else has a scope before it

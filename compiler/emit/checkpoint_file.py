@@ -25,7 +25,7 @@ import torch
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.quoting import quoted
-from ...dsl.reads import note_read, opened, reason
+from ...dsl.reads import named_in_utf8, note_read, opened, reason
 from ..analyses.memory import size_text
 
 LARGEST_HEADER = 16 * 2**20
@@ -59,11 +59,10 @@ def _tensors(file: BinaryIO, path: Path | None) -> Any:
     whole = zipfile.is_zipfile(file)
     (_check_zip if whole else _check_legacy)(file, path)
     file.seek(0)
-    mapped = whole and path is not None
+    mapped = None if path is None or not whole else named_in_utf8(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source: Any = str(path) if mapped else file
-        return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+        return torch.load(mapped or file, map_location="cpu", weights_only=True, mmap=mapped is not None)
 
 
 @contextmanager
@@ -97,12 +96,12 @@ def _more(what: str, declared: int, most: int, where: str) -> _Refused:
 
 
 def _safetensors(path: Path, head: bytes, size: int) -> Any:
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     declared = int.from_bytes(head[:8], "little")
     if len(head) > 8 and declared > min(LARGEST_HEADER, size):
         raise _more("a header", declared, min(LARGEST_HEADER, size), "has at most")
-    return load_file(path, device="cpu")
+    return load_file(path, device="cpu") if named_in_utf8(path) else load(path.read_bytes())
 
 
 # --- files of numpy, and pickles -----------------------------------------------------------

@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ...dsl.quoting import quoted
+from ...dsl.reads import named_in_utf8
 from ..ir.graph import Graph
 from ..ir.sizes import Size
 from .agreement import Agreement, agree, attempted, distance, otherwise, owner_of, scale, written
@@ -47,8 +48,8 @@ def to_pt2(module: nn.Module, graph: Graph, path: str | os.PathLike[str]) -> Agr
     program = export(module, graph)
 
     def write(temporary: Path) -> Agreement:
-        with quiet(), refusals("torch.export"):
-            torch.export.save(program, temporary)
+        with quiet(), refusals("torch.export"), temporary.open("wb") as file:
+            torch.export.save(program, file)
         return _agree_in_pt2(module, graph, temporary, record, Path(path).name)
 
     return written(path, write, ".pt2")
@@ -95,8 +96,8 @@ def to_onnx(module: ArchModule, graph: Graph, path: str | os.PathLike[str]) -> A
 
 
 def _agree_in_pt2(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
-    with quiet():
-        program = attempted(what, "", lambda: torch.export.load(path))
+    with quiet(), path.open("rb") as file:
+        program = attempted(what, "", lambda: torch.export.load(file))
     ours = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     for name, tensor in program.state_dict.items():
         if name not in ours or distance(ours[name].detach(), tensor.detach()):
@@ -301,15 +302,22 @@ def _output_names(graph: Graph, module: nn.Module) -> list[str]:
     return names
 
 
-def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
-    import onnx
+def onnx_session(path: Path) -> Any:
+    """The network of an ONNX file in onnxruntime, which raises what it likes."""
     import onnxruntime
 
-    attempted(what, "", lambda: onnx.checker.check_model(str(path)))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    source = named_in_utf8(path) or path.read_bytes()
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _agree_in_onnx(module: nn.Module, graph: Graph, path: Path, record: Record, what: str) -> Agreement:
+    import onnx
+
+    attempted(what, "", lambda: onnx.checker.check_model(named_in_utf8(path) or path.read_bytes()))
     with refusals("onnxruntime"):
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnx_session(path)
     known = {entry.name for entry in session.get_inputs()}
     device, dtype = placement(module)
 

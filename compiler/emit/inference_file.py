@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.export import ExportedProgram
 
+from ...dsl.reads import named_in_utf8
 from ..ir.graph import Graph
 from .agreement import Agreement, agree, attempted, written
 from .arguments import checked_dtype
@@ -47,10 +49,12 @@ def to_inference(
 
     def write(temporary: Path) -> Agreement:
         name, maker = Path(path).name, "AOTInductor" if engine == "inductor" else "torch.export"
+        if engine == "inductor" and named_in_utf8(temporary) is None:
+            raise OSError(f"{maker} takes no folder whose name is not UTF-8")
         with quiet(), torch.no_grad():
             with refusals(maker):
-                (aot_package if engine == "inductor" else torch.export.save)(program, str(temporary))
-            loaded = attempted(name, "", lambda: _loaded(str(temporary), engine))
+                _save(program, temporary, engine)
+            loaded = attempted(name, "", lambda: _loaded(temporary, engine))
 
             def runner(trial: Trial) -> Run:
                 found = guarded(loaded, make_inputs(graph, trial.sizes, device, takes))
@@ -61,11 +65,20 @@ def to_inference(
     return written(path, write, ".pt2"), report
 
 
-def _loaded(path: str, engine: str) -> Callable[..., Any]:
+def _save(program: ExportedProgram, path: Path, engine: str) -> None:
+    if engine == "inductor":
+        aot_package(program, str(path))
+    else:
+        with path.open("wb") as file:
+            torch.export.save(program, file)
+
+
+def _loaded(path: Path, engine: str) -> Callable[..., Any]:
     """What a file computes, as `LOADED_BY` says it is loaded."""
     if engine == "inductor":
-        return aot_module(path)
-    network = torch.export.load(path).module()
+        return aot_module(str(path))
+    with path.open("rb") as file:
+        network = torch.export.load(file).module()
     fold_constants(network)
     return network
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.agreement import distance, scale
+from ..emit.export import onnx_session
 from ..emit.private import pytree
 from ..emit.trials import make_inputs, trial_sizes
 from ..ir.graph import Graph
@@ -71,13 +72,9 @@ def _named(stored: Stored) -> list[list[int | str]]:
 def _beside_runtime(path: Path, stored: Stored, graph: Graph) -> None:
     """Holds the network to what onnxruntime computes with the file, at two sizes where the file takes them. Raises
     ArchError (E1205) beyond rounding."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     largest = 0.0
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnx_session(path)
         for sizes in trial_sizes(graph, 2):
             inputs = make_inputs(graph, sizes, torch.device("cpu"), torch.float32)
             if not all(map(_takes, stored.inputs, inputs)):
