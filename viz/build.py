@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..compiler.ir.graph import Graph
-from .builder import DiagramBuilder, Source
+from .builder import Source
 from .diagram import Diagram
 from .paint import needed, placed
 from .sheet import SHEET, Sheet
 from .style import PAGE
 from .ushape import unframed, ways_of
-from .view import OVERVIEW, Opened, View
+from .view import OVERVIEW, View
 
 FEWEST, MOST = 8, 20
 """Unless a depth is given, further levels are opened while there are fewer boxes than the first, and never to more
@@ -28,11 +28,10 @@ def diagram_of(graph: Graph | Source, view: View = OVERVIEW, sheet: Sheet = SHEE
     """The diagram of a graph in a view, which for a sheet that has a width, or a U, shows less, until it fits, if no
     depth is given. A graph that is drawn in several views is taken apart once, as a `Source`. Raises ArchError for
     unknown paths."""
-    source = graph if isinstance(graph, Source) else Source(graph)
-    opened = Opened(source.root, view)
+    source = source_of(graph)
 
     def at(levels: int, gather: int = 0) -> Diagram:
-        diagram = DiagramBuilder(source, opened, levels, gather).diagram()
+        diagram = source.diagram(view, levels, gather)
         return unframed(diagram) if sheet.bent else diagram
 
     if view.depth is not None:
@@ -47,6 +46,10 @@ def diagram_of(graph: Graph | Source, view: View = OVERVIEW, sheet: Sheet = SHEE
         if sheet.width is None and not sheet.bent:
             break
     return diagram
+
+
+def source_of(graph: Graph | Source) -> Source:
+    return graph if isinstance(graph, Source) else Source(graph)
 
 
 def overview(at: Callable[[int], Diagram], sheet: Sheet = SHEET) -> Diagram:

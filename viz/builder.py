@@ -12,7 +12,7 @@ from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ir.sizes import evaluate
 from ..compiler.ops.merge import Add
 from .diagram import Box, Diagram, Group, Row
-from .drafts import Draft, arrows, mark_shared, shape_of, stacked
+from .drafts import Draft, Shapes, arrows, mark_shared, stacked
 from .runs import Run, Runs, gathered
 from .sketch import contents, titles
 from .tree import Cluster, tree
@@ -37,19 +37,26 @@ def added(costs: Iterable[Cost]) -> Cost:
 
 
 class Costs:
-    """Parameters that a node owns and trains, and its multiply-adds at the nominal sizes."""
+    """Parameters that a node owns and trains, and its multiply-adds at the nominal sizes: found once for nodes that are
+    alike."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
         self.needed = evaluated(graph)
         self.known: dict[int, Cost] = {}
+        self.alike: dict[tuple[int, ...], Cost] = {}
 
     def of(self, node: Node) -> Cost:
         known = self.known.get(node.index)
         if known is None:
-            learned = numbers_of(self.graph, node).parameters if node.owner == node.index else 0
-            spent = evaluate(node_multiply_adds(self.graph, node), self.graph.nominal) if self.needed[node.index] else 0
-            known = self.known[node.index] = learned, spent
+            owns, needed = node.owner == node.index, self.needed[node.index]
+            key = (owns, node.frozen, needed, *self.graph.alike(node))
+            known = self.alike.get(key)
+            if known is None:
+                learned = numbers_of(self.graph, node).parameters if owns else 0
+                spent = evaluate(node_multiply_adds(self.graph, node), self.graph.nominal) if needed else 0
+                known = self.alike[key] = learned, spent
+            self.known[node.index] = known
         return known
 
     def total(self, nodes: Iterable[Node]) -> Cost:
@@ -62,8 +69,21 @@ class Source:
     def __init__(self, graph: Graph):
         self.graph, self.regions = graph, RegionTree(graph)
         self.root, self.runs, self.costs = tree(self.regions), Runs(self.regions), Costs(graph)
+        self.shapes = Shapes(graph)
+        self.opened: dict[View, Opened] = {}
+        self.diagrams: dict[tuple[View, int, int], Diagram] = {}
         self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
         self.rows: dict[int, Row] = {}
+
+    def diagram(self, view: View, depth: int, gather: int = 0) -> Diagram:
+        """The diagram in a view with so many levels open, made once."""
+        known = self.diagrams.get((view, depth, gather))
+        if known is None:
+            if view not in self.opened:
+                self.opened[view] = Opened(self.root, view)
+            known = DiagramBuilder(self, self.opened[view], depth, gather).diagram()
+            self.diagrams[view, depth, gather] = known
+        return known
 
     def row(self, node: Node) -> Row:
         """What a layer says in its box, without what depends on the boxes around it."""
@@ -123,7 +143,7 @@ class DiagramBuilder:
                 before = node.path if node.name else node.scope.path or "before"
                 text = clipped(describe(node) if kind_of(node.op) == "io" else f"from {before}")
                 self.entries[value] = len(self.drafts)
-                self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=shape_of(self.graph, value)))
+                self.drafts.append(Draft("input", [Row("io", text)], [], None, 1, first=self.source.shapes.of(value)))
         for part in self.only:
             if id(part) in self.opened.folded:
                 self._add(self._folded(Run([part]), None, 1))
@@ -149,7 +169,7 @@ class DiagramBuilder:
             self.deepest,
             tuple(self._box(number, draft, totals[number]) for number, draft in enumerate(drafts)),
             tuple(self.groups),
-            tuple(arrows(self.graph, drafts)),
+            tuple(arrows(self.source.shapes, drafts)),
             self.nested,
         )
 
@@ -317,7 +337,7 @@ class DiagramBuilder:
         self.drafts.append(draft)
 
     def _box(self, number: int, d: Draft, totals: Cost) -> Box:
-        shape = d.first or shape_of(self.graph, (d.nodes[-1].index, 0) if d.nodes else d.takes[0][1])
+        shape = d.first or self.source.shapes.of((d.nodes[-1].index, 0) if d.nodes else d.takes[0][1])
         told = d.title, d.note, d.sketch, shape, d.count
         return Box(number, d.role, tuple(d.rows), d.group, d.times, *told, *totals, d.inner, d.joins)
 

@@ -136,16 +136,18 @@ class Composer:
         beside one another."""
         if level > DEEPEST:
             return self._layers(region, nodes, start, end, level)
-        if not set(_cuts(region, nodes, start, end)):
+        cuts = _cuts(region, nodes, start, end)
+        if not cuts:
             if len(_parts(region, nodes)) > 1:
                 return self._beside(region, nodes, start, end, level + 1)
             return self._layers(region, nodes, start, end, level + 1)
-        rows = self._rows(region, nodes, start, end, level)
+        rows = self._rows(region, nodes, start, end, level, cuts)
         return rows[0] if len(rows) == 1 else Column(rows)
 
-    def _rows(self, region: Content, nodes: list[int], start: int, end: int, level: int) -> list[Cell]:
-        """The cells below one another that lead from one place to another."""
-        cuts = set(_cuts(region, nodes, start, end))
+    def _rows(
+        self, region: Content, nodes: list[int], start: int, end: int, level: int, cuts: set[int]
+    ) -> list[Cell]:
+        """The cells below one another that lead from one place to another; `cuts` are between them."""
         rows: list[Cell] = []
         between: list[int] = []
         before = start
@@ -195,7 +197,7 @@ class Composer:
         for first, inner, last in modules(nodes, out, start, end) if level <= DEEPEST else ():
             passed = inner and last in out[first]
             beside = [self._beside(region, inner, first, last, level + 1)] if passed else []
-            rows = beside or self._rows(region, inner, first, last, level)
+            rows = beside or self._rows(region, inner, first, last, level, _cuts(region, inner, first, last))
             cells[first] = Column([self.leaf(region, first), *rows, self.leaf(region, last)])
             whole |= dict.fromkeys((first, *inner, last), first)
         for node in nodes:
@@ -237,14 +239,15 @@ def _connect(region: Content) -> None:
             region.out[node].setdefault(end, [])
 
 
-def _cuts(region: Content, nodes: list[int], start: int, end: int) -> list[int]:
+def _cuts(region: Content, nodes: list[int], start: int, end: int) -> set[int]:
     """The places that every path between two places passes."""
     inside = {*nodes, end}
-    found: list[int] = []
-    reach = max((b for b in region.out[start] if b in inside and b != end), default=end)
+    found: set[int] = set()
+    first = region.out[start]
+    reach = max((b for b in nodes if b in first), default=end)  # the start may lead to much else
     for node in nodes:
         if reach <= node:
-            found.append(node)
+            found.add(node)
         reach = max(reach, *(b for b in region.out[node] if b in inside), node)
     return found
 

@@ -129,17 +129,28 @@ def mark_shared(graph: Graph, drafts: list[Draft], where: dict[int, int]) -> Non
             draft.rows[0] = replace(row, shared=number, sharing=sharing, partly=partly)
 
 
-def shape_of(graph: Graph, value: Value) -> Shape:
-    """The shape of a tensor without the batch, at the nominal sizes; a parameter has no batch."""
-    sizes = [axis.size for axis in graph.type_of(value).axes if axis.role is not Role.BATCH]
-    return concrete(tuple(sizes), graph.nominal)
+class Shapes:
+    """The shapes of a graph's tensors without the batch, at the nominal sizes; a parameter has no batch. What tensors
+    of one type share is found once."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.known: dict[int, Shape] = {}
+
+    def of(self, value: Value) -> Shape:
+        type = self.graph.nodes[value[0]].outputs[value[1]]
+        known = self.known.get(id(type))
+        if known is None:
+            sizes = tuple([axis.size for axis in type.axes if axis.role is not Role.BATCH])
+            known = self.known[id(type)] = concrete(sizes, self.graph.nominal)
+        return known
 
 
-def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
+def arrows(shapes: Shapes, drafts: list[Draft]) -> list[Edge]:
     """The arrows. A shape is told where it is not the one that was told before, once for each value, and once where
     several of the same shape go side by side; what goes into a sum is told behind it, unless it is what was told last
     before the sum, or what a shortcut brings."""
-    before = _reach(drafts)
+    nodes, before = shapes.graph.nodes, _reach(drafts)
     known: list[Told] = [(-1, None)] * len(drafts)
     told: dict[Value, int] = {}
     edges: list[Edge] = []
@@ -148,14 +159,14 @@ def arrows(graph: Graph, drafts: list[Draft]) -> list[Edge]:
         behind = reduce(or_, [before[source] for source in sources], 0)
         signs = _signs(draft)
         sums = draft.role == "merge" and not draft.joins
-        whole = shape_of(graph, (draft.nodes[0].index, 0)) if sums else None
+        whole = shapes.of((draft.nodes[0].index, 0)) if sums else None
         summed: list[tuple[tuple[bool, bool, int], Told]] = []
-        last = {(source, shape_of(graph, value)): value for source, value in draft.takes}
+        last = {(source, shapes.of(value)): value for source, value in draft.takes}
         for source, value in draft.takes:
             past = bool(behind >> source & 1)
-            drawn = graph.nodes[value[0]].op.is_drawn
+            drawn = nodes[value[0]].op.is_drawn
             role = "training" if draft.training else "drawn" if drawn else "skip" if past else "flow"
-            shape = shape_of(graph, value)
+            shape = shapes.of(value)
             silent = past or drawn or value in told or sums
             tell = draft.role == "output" or (shape != known[source][1] and not silent)
             if tell:

@@ -14,6 +14,7 @@ from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..dsl.garbage import uncollected
 from .build import diagram_of
+from .builder import Source
 from .diagram import Diagram
 from .page import page
 from .paint import needed, painted
@@ -77,15 +78,16 @@ def draw(
     """
     sheet = Sheet(theme, legend, direction, None if width is None else Length.of(width), layout)
     ready(format, sheet)
+    source = Source(graph)
     if format == "html":
-        content = page(graph, view, theme, legend, direction).encode()
-        return Picture(diagram_of(graph, view), content, format, sheet)
-    diagram = diagram_of(graph, view, sheet)
+        content = page(source, view, theme, legend, direction).encode()
+        return Picture(diagram_of(source, view), content, format, sheet)
+    diagram = diagram_of(source, view, sheet)
     if sheet.bent and ways_of(diagram) is None:
-        raise _no_u(graph, view, sheet, diagram)
+        raise _no_u(source, view, sheet, diagram)
     if sheet.most is not None and (least := needed(diagram, sheet)) > sheet.most:
-        raise _too_narrow(graph, view, sheet, least)
-    return pictured(diagram, format, sheet, lambda: _smaller(graph, view, diagram))
+        raise _too_narrow(source, view, sheet, least)
+    return pictured(diagram, format, sheet, lambda: _smaller(source, view, diagram))
 
 
 def pictured(diagram: Diagram, format: str, sheet: Sheet, smaller: Callable[[], str]) -> Picture:
@@ -96,25 +98,25 @@ def pictured(diagram: Diagram, format: str, sheet: Sheet, smaller: Callable[[], 
     return Picture(diagram, render(diagram, format, sheet), format, sheet)
 
 
-def _smaller(graph: Graph, view: View, diagram: Diagram) -> str:
+def _smaller(source: Source, view: View, diagram: Diagram) -> str:
     for depth in range(min(diagram.depth, diagram.deepest) - 1, 0, -1):
-        boxes = len(diagram_of(graph, replace(view, depth=depth)).boxes)
+        boxes = len(diagram_of(source, replace(view, depth=depth)).boxes)
         if boxes <= LARGEST:
             return f"at a depth of {depth} it has {boxes}: `--depth {depth}`"
     return "no depth makes it small enough: draw a part of it (`--only`), or all of it as `dot` for another tool"
 
 
-def _no_u(graph: Graph, view: View, sheet: Sheet, diagram: Diagram) -> ArchError:
+def _no_u(source: Source, view: View, sheet: Sheet, diagram: Diagram) -> ArchError:
     hint = "`--direction right` draws what is no U"
-    if view.depth is not None and ways_of(diagram_of(graph, replace(view, depth=None), sheet)) is not None:
+    if view.depth is not None and ways_of(diagram_of(source, replace(view, depth=None), sheet)) is not None:
         hint = "without `--depth` it is one"
     message = "the boxes of this picture are no way down and up again, with skips between the two"
-    box = in_the_way(diagram) or in_the_way(diagram_of(graph, replace(view, depth=1), sheet))
+    box = in_the_way(diagram) or in_the_way(diagram_of(source, replace(view, depth=1), sheet))
     message += f"; in the way is `{box.path or box.title or box.rows[0].text}`" if box else ""
     return ArchError([Diagnostic("E0838", message, hints=(hint,))])
 
 
-def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchError:
+def _too_narrow(source: Source, view: View, sheet: Sheet, least: float) -> ArchError:
     """That a picture has no room in the width of its sheet, with what to fold, how to turn it, or what part of it to
     draw so that it has, and the width that it takes."""
     assert sheet.width
@@ -122,14 +124,14 @@ def _too_narrow(graph: Graph, view: View, sheet: Sheet, least: float) -> ArchErr
     message = f"in a width of {sheet.width} its smallest text would have {size:.1f} points; {SMALLEST} are the least"
 
     def fits(other: View, on: Sheet = sheet) -> bool:
-        diagram = diagram_of(graph, other, on)
+        diagram = diagram_of(source, other, on)
         return (not on.bent or ways_of(diagram) is not None) and needed(diagram, on) <= (on.most or 0)
 
     hints = [f"`--width {_rounded_up(least * SHRINKS, sheet.width.unit)}` is wide enough"]
     others = [replace(sheet, direction=other) for other in ("u", "down", "right") if other != sheet.direction]
     others = [on for on in others if not (on.bent and sheet.layout == "dot")]
     hints = [*(f"`--direction {on.direction}` fits" for on in others if fits(view, on)), *hints]
-    shown = diagram_of(graph, view, sheet)
+    shown = diagram_of(source, view, sheet)
     deepest = view.depth if view.depth is not None else 1
     for depth in range(deepest - 1, 0, -1):
         if fits(replace(view, depth=depth)):

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..compiler.ir.graph import Graph
 from ..dsl.diagnostics import ArchError, Diagnostic
+from .builder import Source
 from .page_data import page_data
 from .page_tree import PageTree, page_tree
 from .sheet import Sheet
@@ -47,7 +48,7 @@ ALONE, LIVE = "page_start.js", "page_live.js"
 
 
 def page(
-    graph: Graph,
+    graph: Graph | Source,
     view: View = OVERVIEW,
     theme: str | None = None,
     legend: bool = True,
@@ -65,7 +66,7 @@ def page(
     return _filled(data["name"], data, theme, ALONE)
 
 
-def unfolded(graph: Graph, view: View = OVERVIEW) -> PageTree:
+def unfolded(graph: Graph | Source, view: View = OVERVIEW) -> PageTree:
     """What a page shows of an architecture. Raises ArchError as `page` does."""
     tree = page_tree(graph, view)
     count = len(tree.diagram.boxes)

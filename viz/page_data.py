@@ -18,7 +18,7 @@ from .cells import Beside, Cell, Column, Leaf
 from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
 from .diagram import Box, Diagram, Group, Shape
-from .drafts import Draft, shape_of
+from .drafts import Draft
 from .faces import LINES, heights_of, shapes_of, size_of
 from .layers import Layers
 from .layout import Spot
@@ -65,7 +65,7 @@ def page_data(tree: PageTree, sheet: Sheet) -> dict[str, Any]:
 class _Writer:
     def __init__(self, tree: PageTree):
         self.graph, self.tree, self.diagram = tree.source.graph, tree, tree.diagram
-        self.details = Details(tree.source.regions)
+        self.details = Details(tree.source)
         self.paths: dict[str, int] = {}
         self.shapes: dict[str, int] = {}
         self.names = _names(tree)
@@ -104,9 +104,9 @@ class _Writer:
 
     def _sizes(self) -> str:
         """`image 3×224×224 → 1000`, without the batch."""
-        given = [f"{clipped(i.name, 24)} {sizes(shape_of(self.graph, (i.node, 0)))}" for i in self.graph.inputs]
+        given = [f"{clipped(i.name, 24)} {sizes(self.details.shapes.of((i.node, 0)))}" for i in self.graph.inputs]
         made = [value for output in self.graph.outputs if not output.when_training for value in output.values]
-        shapes = [sizes(shape_of(self.graph, value)) for value in made]
+        shapes = [sizes(self.details.shapes.of(value)) for value in made]
         return clipped(f"{', '.join(given)} → {', '.join(shapes)}", LONGEST_PATH)
 
     # --- boxes and frames --------------------------------------------------------------------
@@ -195,7 +195,7 @@ class _Writer:
         return edges, [self._value(value) for value in values]
 
     def _value(self, value: Value) -> list[int]:
-        return [self._shape(shape_of(self.graph, value)), int(self.graph.nodes[value[0]].op.is_drawn)]
+        return [self._shape(self.details.shapes.of(value)), int(self.graph.nodes[value[0]].op.is_drawn)]
 
     def _shape(self, shape: Shape) -> int:
         """The number of a shape."""

@@ -9,12 +9,11 @@ from typing import Any
 
 from ..compiler.analyses.receptive_field import AxisField, ReceptiveField, receptive_fields
 from ..compiler.ir.graph import Graph, Node, Origin, Value, outwards
-from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ops.axes import spatial_axes
 from ..dsl.diagnostics import ArchError
 from ..dsl.source import Span
+from .builder import Source
 from .diagram import Row
-from .drafts import shape_of
 from .runs import Run
 from .words import clipped, printable, sizes
 
@@ -26,8 +25,8 @@ class Details:
     """The details of the rows of a page. `lines` are the lines of source that they name: the file, the number of the
     line, and its text before, in and after what is meant."""
 
-    def __init__(self, regions: RegionTree):
-        self.regions, self.graph = regions, regions.graph
+    def __init__(self, source: Source):
+        self.graph, self.regions, self.shapes = source.graph, source.regions, source.shapes
         self.sights = Sights(self.graph)
         self.lines: dict[tuple[str, int, str, str, str], int] = {}
 
@@ -69,7 +68,7 @@ class Details:
         return {key: value for key, value in found.items() if value or value == 0}
 
     def _shapes(self, values: Iterable[Value]) -> str:
-        texts = [sizes(shape_of(self.graph, value)) for value in dict.fromkeys(values)]
+        texts = [sizes(self.shapes.of(value)) for value in dict.fromkeys(values)]
         if len(texts) > 4 and len(set(texts)) == 1:
             return f"{len(texts)} of {texts[0]}"
         return ", ".join(texts if len(texts) <= 4 else [*texts[:3], f"and {len(texts) - 3} more"])

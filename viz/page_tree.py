@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..compiler.ir.graph import Graph, Node
-from .build import overview
+from .build import overview, source_of
 from .builder import DEEPEST, Cost, DiagramBuilder, Source, added, whole_run
 from .diagram import Box, Diagram
 from .drafts import SOME, Draft, has_others, noted, shared_weights
@@ -37,13 +37,12 @@ class PageTree:
     homes: dict[int, int]
 
 
-def page_tree(graph: Graph, view: View) -> PageTree:
+def page_tree(graph: Graph | Source, view: View) -> PageTree:
     """The parts of a graph, of which a view says what is open at first. Raises ArchError for unknown paths."""
-    source = Source(graph)
-    opened, depth = Opened(source.root, view), view.depth
+    source, depth = source_of(graph), view.depth
     if depth is None:
-        depth = overview(lambda levels: DiagramBuilder(source, opened, levels).diagram()).depth
-    return OpenBuilder(source, opened, depth).tree()
+        depth = overview(lambda levels: source.diagram(view, levels)).depth
+    return OpenBuilder(source, Opened(source.root, view), depth).tree()
 
 
 class OpenBuilder(DiagramBuilder):
