@@ -277,7 +277,7 @@ class DiagramBuilder:
         return known[key]
 
     def _pictured(self, run: Run) -> Diagram | None:
-        nodes = list(run.first.nodes())
+        nodes = run.first.nodes()
         if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
             return None
         view = Opened(Cluster("", None, ""), View())

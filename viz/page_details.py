@@ -94,7 +94,7 @@ class Details:
 
 def call_of(run: Run) -> Span | None:
     """Where the spec calls the block that a part is; of a part that is none, where it has what comes first in it."""
-    nodes = list(run.first.nodes())
+    nodes = run.first.nodes()
     shared = _origins(nodes[0])
     for node in nodes:
         own = set(_origins(node))

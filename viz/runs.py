@@ -169,7 +169,7 @@ class Runs:
         return known[1]
 
     def _structure(self, part: Cluster) -> _Structure:
-        nodes = list(part.nodes())
+        nodes = part.nodes()
         place = {node.index: i for i, node in enumerate(nodes)}
         outside: dict[Value, int] = {}
         layers: list[tuple[Any, ...]] = []
@@ -270,5 +270,5 @@ def _only_layer(run: Run) -> Node | None:
     """The layer that is all there is in a run."""
     if len(run.parts) > 1 or run.rest:
         return None
-    nodes = list(run.first.nodes())
+    nodes = run.first.nodes()
     return nodes[0] if len(nodes) == 1 else None

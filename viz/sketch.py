@@ -80,7 +80,7 @@ def _dense(units: list[Cluster]) -> str:
     for unit in units:
         own = {node.index for node in unit.nodes()}
         takes.append({value for node in unit.nodes() for value in node.inputs if value[0] not in own})
-    made = [list(unit.nodes())[-1] for unit in units]
+    made = [unit.nodes()[-1] for unit in units]
     if any(after != before | {(last.index, 0)} for before, after, last in zip(takes, takes[1:], made, strict=False)):
         return ""
     grown = {str(last.outputs[0].dims[1]) for last in made}
@@ -109,11 +109,11 @@ def _count(part: Cluster, block: str) -> int:
 
 
 def _size(part: Cluster) -> int:
-    return sum(1 for _ in part.nodes())
+    return len(part.nodes())
 
 
 def _result(part: Cluster) -> TensorType:
-    *_, last = part.nodes()
+    last = part.nodes()[-1]
     return last.outputs[0]
 
 

@@ -32,8 +32,16 @@ class Cluster:
     call: str = ""
     paths: tuple[str, ...] = ()
     members: list[Cluster | Node] = field(default_factory=list)
+    _nodes: list[Node] | None = field(default=None, repr=False)
+    _is_atom: bool | None = field(default=None, repr=False)
 
-    def nodes(self) -> Iterator[Node]:
+    def nodes(self) -> list[Node]:
+        """The nodes in it, kept: neither of `_dissolve` and `_simplify` changes them or their order."""
+        if self._nodes is None:
+            self._nodes = list(self.walked())
+        return self._nodes
+
+    def walked(self) -> Iterator[Node]:
         stack: list[Cluster | Node] = [self]
         while stack:
             item = stack.pop()
@@ -54,7 +62,12 @@ class Cluster:
 
     @property
     def is_atom(self) -> bool:
-        """Whether it is a chain such as convolution, norm, activation."""
+        """Whether it is a chain such as convolution, norm, activation, which is told once all parts are there."""
+        if self._is_atom is None:
+            self._is_atom = self._chained()
+        return self._is_atom
+
+    def _chained(self) -> bool:
         items: list[Cluster | Node] = [self]
         while len(items) <= ATOM and any(isinstance(item, Cluster) for item in items):
             items = [inner for item in items for inner in (item.members if isinstance(item, Cluster) else [item])]
@@ -101,7 +114,7 @@ def _is_namespace(part: Cluster) -> bool:
     names."""
     if part.block is not None or len(part.members) == 1:
         return False
-    nodes = list(part.nodes())
+    nodes = list(part.walked())
     edges = ((node.index, source) for node in nodes for source, _ in node.inputs)
     return len(components((node.index for node in nodes), edges)) > 1
 

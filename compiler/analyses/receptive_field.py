@@ -11,7 +11,7 @@ from ..ir.graph import Graph, Node, Value, concrete
 from ..ops.axes import axis_names, spatial_axes
 from .dependence import Key, Unknown, Walk
 from .dependence import Seen as AxisSeen
-from .extents import first, has_holes
+from .extents import Pattern, Table, first, has_holes
 from .parts import Parts
 
 
@@ -147,7 +147,8 @@ class _Fields:
         self.graph = graph
         self.walk = Walk(graph, sizes)
         self.found = self.walk.run()
-        self.axes: dict[tuple[Key, int], AxisField] = {}
+        self.axes: dict[tuple[Key, Table, Pattern | None], AxisField] = {}
+        self.names: dict[int, list[str]] = {}
 
     def of(self, index: int, port: int) -> ReceptiveField:
         node, found = self.graph.nodes[index], self.found[index][port]
@@ -157,20 +158,26 @@ class _Fields:
         axes = [self._axis(*entry) for entry in sorted(self.walk.over_channels(found).items(), key=itemgetter(0))]
         return ReceptiveField(node.place, node.op.kind, shape, tuple(axes))
 
+    def _names(self, number: int) -> list[str]:
+        """What the axes of an input are called."""
+        if number not in self.names:
+            type = self.graph.inputs[number].type
+            spatial = {*spatial_axes(type)}
+            self.names[number] = [n if axis in spatial else f"axis {axis}" for axis, n in enumerate(axis_names(type))]
+        return self.names[number]
+
     def _axis(self, key: Key, seen: AxisSeen) -> AxisField:
-        known = self.axes.get((key, id(seen)))
+        pattern = seen.pattern
+        known = self.axes.get((key, seen.table, pattern))
         if known is not None:
             return known
         number, axis = key
-        given = self.graph.inputs[number]
-        name = axis_names(given.type)[axis] if axis in spatial_axes(given.type) else f"axis {axis}"
-        pattern = seen.pattern
         whole = pattern is None and len(set(seen.table)) == 1
         table = seen.table[:1] if whole else seen.table
         bounds = tuple((first(bits), bits.bit_length() - 1) if bits else None for bits in table)
-        self.axes[key, id(seen)] = made = AxisField(
-            given.name,
-            name,
+        self.axes[key, seen.table, pattern] = made = AxisField(
+            self.graph.inputs[number].name,
+            self._names(number)[axis],
             pattern.size if pattern else None,
             Fraction(pattern.step, pattern.period) if pattern else None,
             pattern.runs[0][0] if pattern else None,
