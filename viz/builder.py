@@ -278,7 +278,7 @@ class DiagramBuilder:
 
     def _pictured(self, run: Run) -> Diagram | None:
         nodes = run.first.nodes()
-        if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER:
+        if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER or _is_chain(nodes):
             return None
         view = Opened(Cluster("", None, ""), View())
         diagram = DiagramBuilder(self.source, view, 99).inner(run)
@@ -357,6 +357,13 @@ def _once(drafts: list[Draft], takes: list[tuple[int, Value]]) -> list[tuple[int
 def _all_frozen(nodes: list[Node]) -> bool:
     weighted = [node.frozen for node in nodes if node.op.has_weights]
     return bool(weighted) and all(weighted)
+
+
+def _is_chain(nodes: list[Node]) -> bool:
+    """Whether each of some nodes takes what the one before gives, and nothing else of them."""
+    inside = {node.index for node in nodes}
+    flows = {(source, node.index) for node in nodes for source, _ in node.inputs if source in inside}
+    return len(flows) == len({source for source, _ in flows}) == len({to for _, to in flows}) == len(nodes) - 1
 
 
 def _has_branches(diagram: Diagram) -> bool:

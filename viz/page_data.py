@@ -9,7 +9,8 @@ as the constructors of these do.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from ..compiler.ir.graph import Value
@@ -17,7 +18,7 @@ from . import cells, channels, faces, labels, layers, paint, routes, scene, styl
 from .cells import Beside, Cell, Column, Leaf
 from .channels import Flow
 from .compose import Composer, Content, Sizes, crowded
-from .diagram import Box, Diagram, Group, Shape
+from .diagram import Box, Diagram, Group, Row, Shape
 from .drafts import Draft
 from .faces import LINES, heights_of, shapes_of, size_of
 from .layers import Layers
@@ -58,6 +59,12 @@ MEASURE = {
 """What the script takes from the modules that lay out and paint other pictures."""
 
 
+Face = tuple[dict[str, Any], list[int]]
+_OF_BOX = attrgetter(*({one.name for one in fields(Box)} - {"id", "group", "rows", "inner"}))
+_OF_ROW = attrgetter(*({one.name for one in fields(Row)} - {"path"}))
+"""What tells the faces of boxes apart."""
+
+
 def page_data(tree: PageTree, sheet: Sheet) -> dict[str, Any]:
     return _Writer(tree).data(sheet)
 
@@ -69,6 +76,7 @@ class _Writer:
         self.paths: dict[str, int] = {}
         self.shapes: dict[str, int] = {}
         self.names = _names(tree)
+        self.faces: dict[tuple[Any, ...], Face] = {}
         self.lines = 1
 
     def data(self, sheet: Sheet) -> dict[str, Any]:
@@ -112,7 +120,7 @@ class _Writer:
     # --- boxes and frames --------------------------------------------------------------------
 
     def _box(self, box: Box, draft: Draft, widths: list[int]) -> dict[str, Any]:
-        face = self._face(box, widths[box.group if box.group is not None else -1])
+        face, heights = self._face(box, widths[box.group if box.group is not None else -1])
         return {
             "parent": _number(box.group),
             "role": box.role,
@@ -120,17 +128,17 @@ class _Writer:
             "title": box.title if box.role in ("fold", "rest") else "",
             "sums": self._shape(box.shape) if box.role == "merge" and not box.joins else -1,
             **face,
-            "rows": self._rows(box, draft, face["w"]),
+            "rows": self._rows(box, draft, heights),
             "names": self.names[0].get(box.id, []),
         }
 
-    def _rows(self, box: Box, draft: Draft, width: float) -> list[dict[str, Any]]:
+    def _rows(self, box: Box, draft: Draft, heights: list[int]) -> list[dict[str, Any]]:
         if box.role in ("fold", "rest"):
             return [{**self.details.of(box.rows[0], draft.nodes), "count": box.count}]
         nodes = draft.nodes if len(draft.nodes) == len(box.rows) else []
         rows = [
             {**self.details.of(row, nodes[n : n + 1]), "high": high}
-            for n, (row, high) in enumerate(zip(box.rows, heights_of(box, width), strict=True))
+            for n, (row, high) in enumerate(zip(box.rows, heights, strict=True))
         ]
         if not nodes:
             rows[0]["gives"] = sizes(box.shape)
@@ -147,23 +155,32 @@ class _Writer:
             "count": group.count,
             "title": box.title,
             "note": box.note,
-            **self._face(box, above),
+            **self._face(box, above)[0],
             "head": heading_size(group),
             "heading": self._shapes(heading_of(group, 0, 0, COLORS)),
             "rows": [{**self.details.of_run(box.rows[0], fold.run, fold.nodes), "count": box.count}],
             "names": self.names[1][group.id],
         }
 
-    def _face(self, box: Box, width: int) -> dict[str, Any]:
-        """Its size and shapes, folded, and the figures for which it counts."""
+    def _face(self, box: Box, width: int) -> Face:
+        """Its size and shapes, folded, and the figures for which it counts; and the heights of its rows. Boxes that
+        differ only in where they stand have one face."""
+        key = (width, id(box.inner), _OF_BOX(box), *map(_OF_ROW, box.rows))
+        if key not in self.faces:
+            self.faces[key] = self._faced(box, width)
+        return self.faces[key]
+
+    def _faced(self, box: Box, width: int) -> Face:
         thumb = thumbnail(box, width)
         w, h = (round(length, 2) for length in size_of(box, width, thumb, self.lines))
         total = [box.total_parameters, box.total_multiply_adds]
         face = {"w": w, "h": h, "times": box.times, "total": total}
         if box.face != "bar":
-            return {**face, "draw": self._shapes(shapes_of(box, Spot(0, 0, w, h), COLORS, thumb))}
-        outline, text = shapes_of(box, Spot(-w / 2, 0, w, h), COLORS)
-        return {**face, "draw": self._shapes([text]), "round": int(not box.joins), "dash": _dash(outline)}
+            drawn = {"draw": self._shapes(shapes_of(box, Spot(0, 0, w, h), COLORS, thumb))}
+        else:
+            outline, text = shapes_of(box, Spot(-w / 2, 0, w, h), COLORS)
+            drawn = {"draw": self._shapes([text]), "round": int(not box.joins), "dash": _dash(outline)}
+        return {**face, **drawn}, heights_of(box, w)
 
     def _shapes(self, shapes: Iterable[Outline | Text]) -> list[list[Any]]:
         """An outline as the number of its path, fill, line, width and dashes; a text as its text, place, size, colour,
