@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..compiler.ir.graph import Graph
+from ..dsl.diagnostics import ArchError
 from .builder import Source
 from .diagram import Diagram
+from .drafts import HIGH
 from .paint import needed, placed
 from .sheet import SHEET, Sheet
 from .style import PAGE
@@ -40,8 +42,10 @@ def diagram_of(graph: Graph | Source, view: View = OVERVIEW, sheet: Sheet = SHEE
     deeper = range(diagram.depth + 1, min(diagram.depth + DEEPER, diagram.deepest) + 1) if sheet.bent else ()
     for depth in (*range(diagram.depth, 0, -1), *deeper):
         for gather in range(1 if view.expand or sheet.bent else GATHER + 1):
-            diagram = at(depth, gather) if gather or depth != diagram.depth else diagram
-            if _fits(diagram, sheet):
+            if gather and not _is_worth(diagram, gather):
+                continue
+            before, diagram = diagram, at(depth, gather) if gather or depth != diagram.depth else diagram
+            if not (gather and diagram == before) and _fits(diagram, sheet):
                 return diagram
         if sheet.width is None and not sheet.bent:
             break
@@ -63,7 +67,23 @@ def overview(at: Callable[[int], Diagram], sheet: Sheet = SHEET) -> Diagram:
     return diagram
 
 
+def _is_worth(diagram: Diagram, gather: int) -> bool:
+    """Whether the next step may make what did not fit fit: not the first where no part is folded, nor the second where
+    all its stacks, as high as may be, are too many. The last is taken in any case."""
+    if gather == 1:
+        return any(box.role == "fold" for box in diagram.boxes)
+    return gather == GATHER or sum(len(box.rows) for box in diagram.boxes) <= MOST * HIGH
+
+
 def _fits(diagram: Diagram, sheet: Sheet) -> bool:
+    """Whether a diagram fits a page: not if it is too large to lay out."""
+    try:
+        return _is_small(diagram, sheet)
+    except ArchError:
+        return False
+
+
+def _is_small(diagram: Diagram, sheet: Sheet) -> bool:
     ways = ways_of(diagram) if sheet.bent else None
     if sheet.bent and ways is None:
         return False

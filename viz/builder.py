@@ -22,8 +22,8 @@ from .words import MAIN, clipped, describe, is_depthwise, is_strided, kind_of, l
 DEEPEST = 60
 """Levels of frames in frames; what is nested further stays folded."""
 
-LARGEST_INNER = 40
-"""Boxes of the small picture in a folded box."""
+LARGEST_INNER, MOST_INNER = 40, 200
+"""Boxes and arrows of the small picture in a folded box."""
 
 
 Cost = tuple[int, int]
@@ -74,6 +74,7 @@ class Source:
         self.diagrams: dict[tuple[View, int, int], Diagram] = {}
         self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
         self.rows: dict[int, Row] = {}
+        self.words: dict[tuple[int, ...], Row] = {}
 
     def diagram(self, view: View, depth: int, gather: int = 0) -> Diagram:
         """The diagram in a view with so many levels open, made once."""
@@ -89,11 +90,15 @@ class Source:
         """What a layer says in its box, without what depends on the boxes around it."""
         known = self.rows.get(node.index)
         if known is None:
-            path, kind = node.path if node.name else "", kind_of(node.op)
-            row = Row(kind, describe(node, self.graph.nominal), path, *self.costs.of(node), kind not in MAIN)
-            told = {"stochastic": node.op.drops_paths, "frozen": _all_frozen([node])}
-            row = replace(row, **told, strided=is_strided(node.op), depthwise=is_depthwise(self.graph, node))
-            known = self.rows[node.index] = row
+            op, key = node.op, self.graph.alike(node)
+            if key not in self.words:
+                kind, text = kind_of(op), describe(node, self.graph.nominal)
+                flags = {"strided": is_strided(op), "depthwise": is_depthwise(self.graph, node)}
+                self.words[key] = Row(kind, text, minor=kind not in MAIN, stochastic=op.drops_paths, **flags)
+            parameters, multiply_adds = self.costs.of(node)
+            own = {"path": node.path if node.name else "", "frozen": _all_frozen([node])}
+            known = replace(self.words[key], parameters=parameters, multiply_adds=multiply_adds, **own)
+            self.rows[node.index] = known
         return known
 
 
@@ -282,7 +287,8 @@ class DiagramBuilder:
             return None
         view = Opened(Cluster("", None, ""), View())
         diagram = DiagramBuilder(self.source, view, 99).inner(run)
-        return diagram if len(diagram.boxes) <= LARGEST_INNER and _has_branches(diagram) else None
+        small = len(diagram.boxes) <= LARGEST_INNER and len(diagram.edges) <= MOST_INNER
+        return diagram if small and _has_branches(diagram) else None
 
     def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
         """`label`: what the spec calls the chain whose layer it is."""

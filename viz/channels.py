@@ -10,10 +10,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from math import inf
 from operator import itemgetter
 
 from .diagram import Edge
+from .layout import too_large
 from .measure import text_width
 from .scene import Point
 from .style import TEXT
@@ -26,6 +27,8 @@ APART, TWIN = 5, 9
 """How far lines of different boxes stand apart at least, and arrows of several tensors of one box."""
 BEFORE = 8
 """What is free along an arrow beside a sign at its tip."""
+MOST_TURNS = 600
+"""Lines across one strip: what they cross takes four times as long to find for twice as many."""
 CLEAR, SAME = 4.5, 0.01
 """Lines are apart that are so far from each other, and one where they are so near."""
 
@@ -205,30 +208,48 @@ class Wire:
 
     def crossings_above(self, other: Wire) -> int:
         """How often it crosses another that is below it."""
-        down = sum(other.low < end < other.high for end in self.ends)
-        return down + (self.low < other.start < self.high)
+        low, high = other.low, other.high
+        return sum([low < end < high for end in self.ends]) + (self.low < other.start < self.high)
 
 
 def leveled(wires: list[Wire]) -> int:
     """Gives lines across a strip their levels, with few crossings, so that none lies on another. Returns how many
     levels there are."""
-    worse = [[0] * len(wires) for _ in wires]
-    for (a, one), (b, other) in combinations(enumerate(wires), 2):
-        if one.low <= other.high and other.low <= one.high:
-            worse[a][b] = one.crossings_above(other) - other.crossings_above(one)
-            worse[b][a] = -worse[a][b]
-    left, done = list(range(len(wires))), list[Wire]()
-    costs = [sum(row) for row in worse]
+    if len(wires) > MOST_TURNS:
+        message = f"{len(wires):,} arrows of this drawing turn between the same rows of boxes"
+        raise too_large(f"{message}; {MOST_TURNS:,} are the most")
+    costs, done = _crossings(wires), list[Wire]()
+    left = set(range(len(wires)))
     while left:
-        best = min(left, key=lambda n: (costs[n], n))
+        best = costs.index(min(costs))
+        wire, costs[best] = wires[best], inf
         left.remove(best)
+        low, high = wire.low, wire.high
         for other in left:
-            costs[other] -= worse[other][best]
-        wire = wires[best]
-        below = [w.level + 1 for w in done if w.low < wire.high + APART and w.high > wire.low - APART]
+            one = wires[other]
+            if low <= one.high and one.low <= high:
+                costs[other] -= one.crossings_above(wire) - wire.crossings_above(one)
+        below = [w.level + 1 for w in done if w.low < high + APART and w.high > low - APART]
         wire.level = max(below, default=0)
         done.append(wire)
     return max((wire.level + 1 for wire in wires), default=0)
+
+
+def _crossings(wires: list[Wire]) -> list[float]:
+    """For each line how many more crossings there are where it is above all others than where it is below them."""
+    lows, highs = sorted(wire.low for wire in wires), sorted(wire.high for wire in wires)
+    starts, ends = sorted(wire.start for wire in wires), sorted(end for wire in wires for end in wire.ends)
+
+    def around(place: float) -> int:
+        """The lines that reach beyond a place to both sides."""
+        return bisect_left(lows, place) - bisect_right(highs, place)
+
+    def inside(places: list[float], wire: Wire) -> int:
+        return max(0, bisect_left(places, wire.high) - bisect_right(places, wire.low))
+
+    return [
+        sum(map(around, wire.ends)) + inside(starts, wire) - inside(ends, wire) - around(wire.start) for wire in wires
+    ]
 
 
 def points_of(bends: list[Bend]) -> list[Point]:

@@ -144,9 +144,7 @@ class Composer:
         rows = self._rows(region, nodes, start, end, level, cuts)
         return rows[0] if len(rows) == 1 else Column(rows)
 
-    def _rows(
-        self, region: Content, nodes: list[int], start: int, end: int, level: int, cuts: set[int]
-    ) -> list[Cell]:
+    def _rows(self, region: Content, nodes: list[int], start: int, end: int, level: int, cuts: set[int]) -> list[Cell]:
         """The cells below one another that lead from one place to another; `cuts` are between them."""
         rows: list[Cell] = []
         between: list[int] = []

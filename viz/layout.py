@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..dsl.diagnostics import ArchError, refused
 from .scene import Point, sampled
 
 
@@ -70,3 +71,9 @@ class Layout:
             spot.x, spot.y = spot.x + x, spot.y + y
         for edge, way in self.routes.items():
             self.routes[edge] = [(a + x, b + y) for a, b in way]
+
+
+def too_large(message: str) -> ArchError:
+    """That a drawing is too large to lay out, with what to draw instead."""
+    hint = "draw a part of it (`--only`), less of it (`--depth`, `--collapse`), or all of it as `dot` for another tool"
+    return refused("E0831", message, hint)

@@ -114,13 +114,20 @@ class Sights:
 
     def __init__(self, graph: Graph):
         self.graph = graph
+        self.told: dict[tuple[object, ...], str] = {}
 
     def of(self, node: Node) -> str:
         """That of what a node makes first; empty where it is no map."""
         if not node.outputs or not spatial_axes(node.outputs[0]):
             return ""
         found = self._found
-        return f"too costly to find ({found})" if isinstance(found, str) else _sight(found[node.index])
+        if isinstance(found, str):
+            return f"too costly to find ({found})"
+        field = found[node.index]
+        key = field.unknown, *map(id, field.axes)
+        if key not in self.told:
+            self.told[key] = _sight(field)
+        return self.told[key]
 
     @cached_property
     def _found(self) -> list[ReceptiveField] | str:

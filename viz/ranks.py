@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from ..dsl.diagnostics import refused
+from .layout import too_large
 from .programs import laid_out
 from .siblings import Place, in_order
 
@@ -90,10 +90,7 @@ def _check_places(count: int) -> None:
     """Raises ArchError where there are too many places to lay out."""
     if count > MOST:
         message = f"the arrows of this drawing pass {count:,} places in rows of boxes; {MOST:,} are the most"
-        hint = (
-            "draw a part of it (`--only`), less of it (`--depth`, `--collapse`), or all of it as `dot` for another tool"
-        )
-        raise refused("E0831", message, hint)
+        raise too_large(message)
 
 
 # --- what `dot` says -----------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Runs:
         self.graph = graph = regions.graph
         self.users = [regions.users_of(node) for node in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
-        self.structures: dict[int, tuple[Cluster, _Structure]] = {}
+        self.structures: dict[tuple[int, int], _Structure] = {}
         self.keys: dict[int, Any] = {}
 
     def among(self, members: list[Cluster | Node]) -> list[Run | Node]:
@@ -163,10 +163,12 @@ class Runs:
         return tuple(found.layers), tuple(owners), tuple(leaving)
 
     def structure(self, part: Cluster) -> _Structure:
-        known = self.structures.get(id(part))
+        """That of a part: what begins with the same member and has as many is the same, in each diagram."""
+        key = id(part.members[0]), len(part.members)
+        known = self.structures.get(key)
         if known is None:
-            known = self.structures[id(part)] = part, self._structure(part)
-        return known[1]
+            known = self.structures[key] = self._structure(part)
+        return known
 
     def _structure(self, part: Cluster) -> _Structure:
         nodes = part.nodes()
