@@ -10,11 +10,10 @@ from ..compiler.analyses.figures import evaluated, node_multiply_adds, numbers_o
 from ..compiler.ir.graph import Graph, Node, Value
 from ..compiler.ir.region_tree import RegionTree
 from ..compiler.ir.sizes import evaluate
-from ..compiler.ops.merge import Add
 from .diagram import Box, Diagram, Group, Row
 from .drafts import Draft, Shapes, arrows, mark_shared, stacked
 from .runs import Run, Runs, gathered
-from .sketch import contents, titles
+from .sketch import contents, has_branches, is_chain, sums_within, titles
 from .tree import Cluster, tree
 from .view import Opened, View
 from .words import MAIN, clipped, describe, is_depthwise, is_strided, kind_of, label_of, merge_name
@@ -75,6 +74,7 @@ class Source:
         self.pictures: dict[tuple[Any, ...], Diagram | None] = {}
         self.rows: dict[int, Row] = {}
         self.words: dict[tuple[int, ...], Row] = {}
+        self.folded: dict[tuple[Any, ...], tuple[Draft, int]] = {}
 
     def diagram(self, view: View, depth: int, gather: int = 0) -> Diagram:
         """The diagram in a view with so many levels open, made once."""
@@ -248,17 +248,25 @@ class DiagramBuilder:
                 self.where[node.index] = self.where[index]
 
     def _folded(self, run: Run, group: int | None, times: int) -> Draft:
+        key = (run.rest, run.unlike, *((id(part.members[0]), len(part.members)) for part in run.parts))
+        if key not in self.source.folded:
+            self.source.folded[key] = self._told(run)
+        draft, sums = self.source.folded[key]
+        self.nested |= sums > 1
+        row = replace(draft.rows[0], recomputed=self._recomputed(run.parts, group)[0])
+        note = ", ".join(filter(None, [draft.note, row.notes]))
+        return replace(draft, rows=[row], nodes=[*draft.nodes], takes=[], group=group, times=times, note=note)
+
+    def _told(self, run: Run) -> tuple[Draft, int]:
+        """The box of a folded run as far as it is the same in each diagram; and how deep sums stand in the run."""
         title, note = titles(run)
         inner, sketch = ("", ()) if run.rest else contents(run, self.graph)
         nodes = run.nodes()
         row = Row("fold", title, run.first.path, *self.costs.total(nodes))
         row = replace(row, stochastic=any(node.op.drops_paths for node in nodes), frozen=_all_frozen(nodes))
-        row = replace(row, recomputed=self._recomputed(run.parts, group)[0])
-        note = ", ".join(filter(None, [inner or note, row.notes]))
-        draft = Draft("rest" if run.rest else "fold", [row], nodes, group, times, title, note, sketch)
+        draft = Draft("rest" if run.rest else "fold", [row], nodes, None, 1, title, inner or note, sketch)
         draft.count, draft.inner = len(run.parts), None if run.rest else self._inner(run)
-        self.nested |= _sums_within(run.first) > 1
-        return draft
+        return draft, sums_within(run.first)
 
     def _recomputed(self, parts: Sequence[Cluster | Node], group: int | None) -> tuple[str, bool]:
         """What is said of equal parts that training computes again, empty where their group says it; and whether it is
@@ -283,12 +291,12 @@ class DiagramBuilder:
 
     def _pictured(self, run: Run) -> Diagram | None:
         nodes = run.first.nodes()
-        if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER or _is_chain(nodes):
+        if sum(len(node.inputs) > 1 for node in nodes) > LARGEST_INNER or is_chain(nodes):
             return None
         view = Opened(Cluster("", None, ""), View())
         diagram = DiagramBuilder(self.source, view, 99).inner(run)
         small = len(diagram.boxes) <= LARGEST_INNER and len(diagram.edges) <= MOST_INNER
-        return diagram if small and _has_branches(diagram) else None
+        return diagram if small and has_branches(diagram) else None
 
     def _layer(self, node: Node, group: int | None, times: int, label: str = "") -> None:
         """`label`: what the spec calls the chain whose layer it is."""
@@ -363,32 +371,6 @@ def _once(drafts: list[Draft], takes: list[tuple[int, Value]]) -> list[tuple[int
 def _all_frozen(nodes: list[Node]) -> bool:
     weighted = [node.frozen for node in nodes if node.op.has_weights]
     return bool(weighted) and all(weighted)
-
-
-def _is_chain(nodes: list[Node]) -> bool:
-    """Whether each of some nodes takes what the one before gives, and nothing else of them."""
-    inside = {node.index for node in nodes}
-    flows = {(source, node.index) for node in nodes for source, _ in node.inputs if source in inside}
-    return len(flows) == len({source for source, _ in flows}) == len({to for _, to in flows}) == len(nodes) - 1
-
-
-def _has_branches(diagram: Diagram) -> bool:
-    """Whether layers stand side by side somewhere, a projection beside a residual branch apart."""
-    leads: dict[int, set[int]] = {}
-    for edge in diagram.edges:
-        if edge.role == "flow" and diagram.boxes[edge.source].role in ("layer", "rest"):
-            leads.setdefault(edge.target, set()).add(edge.source)
-    taken = {edge.target for edge in diagram.edges if edge.role == "skip"}
-    if any(diagram.boxes[box].role == "layer" for box in taken):
-        return True
-    return any(len(found) > (2 if diagram.boxes[box].face == "circle" else 1) for box, found in leads.items())
-
-
-def _sums_within(part: Cluster) -> int:
-    """How deep residual sums stand within a part: 2 where what a sum adds to has sums itself."""
-    inside = max(map(_sums_within, part.parts()), default=0)
-    own = any(isinstance(m, Node) and isinstance(m.op, Add) and len(m.inputs) > 1 for m in part.members)
-    return inside + own
 
 
 def whole_run(items: list[Run | Node]) -> Run | None:

@@ -74,6 +74,7 @@ class _Writer:
         self.graph, self.tree, self.diagram = tree.source.graph, tree, tree.diagram
         self.details = Details(tree.source)
         self.paths: dict[str, int] = {}
+        self.forms: dict[tuple[Any, ...], int] = {}
         self.shapes: dict[str, int] = {}
         self.names = _names(tree)
         self.faces: dict[tuple[Any, ...], Face] = {}
@@ -188,7 +189,10 @@ class _Writer:
         found: list[list[Any]] = []
         for shape in shapes:
             if isinstance(shape, Outline):
-                path = self.paths.setdefault(path_data(shape), len(self.paths))
+                form = shape.points, bool(shape.fill)
+                if form not in self.forms:
+                    self.forms[form] = self.paths.setdefault(path_data(shape), len(self.paths))
+                path = self.forms[form]
                 line = [shape.stroke, shape.width, DASHES.get(shape.dash, "")] if shape.width else []
                 found.append([path, shape.fill, *line])
             else:

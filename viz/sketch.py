@@ -7,7 +7,8 @@ from string import digits
 
 from ..compiler.ir.graph import Graph, Node
 from ..compiler.ir.types import TensorType
-from .diagram import Chip
+from ..compiler.ops.merge import Add
+from .diagram import Chip, Diagram
 from .runs import Run
 from .tree import Cluster
 from .words import GLYPHS, clipped, is_depthwise, kind_of, merge_name, short_words, title_of
@@ -168,3 +169,29 @@ def _merge(node: Node) -> list[Chip]:
     if count == 2 and name in GLYPHS:
         return [Chip("merge", GLYPHS[name])]
     return [Chip("merge", title_of(node.op)), Chip("", f"{count} branches")]
+
+
+def is_chain(nodes: list[Node]) -> bool:
+    """Whether each of some nodes takes what the one before gives, and nothing else of them."""
+    inside = {node.index for node in nodes}
+    flows = {(source, node.index) for node in nodes for source, _ in node.inputs if source in inside}
+    return len(flows) == len({source for source, _ in flows}) == len({to for _, to in flows}) == len(nodes) - 1
+
+
+def has_branches(diagram: Diagram) -> bool:
+    """Whether layers stand side by side somewhere, a projection beside a residual branch apart."""
+    leads: dict[int, set[int]] = {}
+    for edge in diagram.edges:
+        if edge.role == "flow" and diagram.boxes[edge.source].role in ("layer", "rest"):
+            leads.setdefault(edge.target, set()).add(edge.source)
+    taken = {edge.target for edge in diagram.edges if edge.role == "skip"}
+    if any(diagram.boxes[box].role == "layer" for box in taken):
+        return True
+    return any(len(found) > (2 if diagram.boxes[box].face == "circle" else 1) for box, found in leads.items())
+
+
+def sums_within(part: Cluster) -> int:
+    """How deep residual sums stand within a part: 2 where what a sum adds to has sums itself."""
+    inside = max(map(sums_within, part.parts()), default=0)
+    own = any(isinstance(m, Node) and isinstance(m.op, Add) and len(m.inputs) > 1 for m in part.members)
+    return inside + own
