@@ -18,6 +18,7 @@ DEEP = "".join(f"a{i}: (bn -> " for i in range(150)) + "relu" + ")" * 150
 POOLS = "".join("(maxpool(3, 2) -> " for _ in range(100)) + "relu" + ")" * 100
 CROSSING = "a0 = x -> relu\n" + "".join(f"a{i} = a{i - 1} -> relu\n" for i in range(1, 300)) + "b0 = a0 + a299\n"
 CROSSING += "".join(f"b{i} = b{i - 1} + a{i * 377 % 300}\n" for i in range(1, 300))
+NESTED = "block b0 = relu\n" + "".join(f"block b{i + 1} = b{i} -> relu\n" for i in range(180))
 INPUTS = "\n".join(f"input i{i}: [N, C{i}, 8, 8]" for i in range(800))
 TEXTS = {
     "strides without end": NET.format("3, H, W", "", "x -> conv(3, 3, 2) ** 60"),
@@ -30,6 +31,12 @@ TEXTS = {
     "many branches": NET.format("3, 8, 8", "y = x -> relu", "sum([conv(3, 1) for i in 1..2000])(y)"),
     "many inputs": f"arch A {{ {INPUTS}\n output concat({', '.join(f'i{i}' for i in range(800))}) }}",
     "crossing skips": NET.format("3, 8, 8", CROSSING, "b299"),
+    "branches side by side": NET.format("3, 64, 64", "", f"concat({'conv(3, 1), ' * 5000}id)(x)"),
+    "branches that turn": NET.format("3, 64, 64", "", f"sum({'relu, ' * 10_000}id)(x)"),
+    "sums in a row": NET.format("3, 64, 64", "", f"x{' -> sum(id, relu)' * 3500}"),
+    "blocks in blocks": NESTED + NET.format("3, 64, 64", "", "x -> b180"),
+    "many parts": NET.format("4000, 8, 8", "", "x -> split(4000) -> concat"),
+    "parts that turn": NET.format("250, 8, 8", "", "x -> split(250) -> concat"),
 }
 LIMIT, LARGE = "E0910", "E0831"
 COMMANDS = [
@@ -48,6 +55,14 @@ COMMANDS = [
     ("field", "many inputs", None),
     ("draw -o a.svg", "crossing skips", LARGE),
     ("draw -o a.dot", "crossing skips", None),
+    ("draw -o a.html", "branches side by side", None),
+    ("draw -o a.svg", "branches that turn", LARGE),
+    ("draw -o a.html", "sums in a row", None),
+    ("draw -o a.html", "blocks in blocks", None),
+    ("draw -o a.svg", "many parts", LARGE),
+    ("draw -o a.dot", "many parts", None),
+    ("draw -o a.svg", "parts that turn", None),
+    ("draw -o a.html", "many axes", None),
 ]
 RUN = (
     METERED

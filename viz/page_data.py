@@ -52,7 +52,7 @@ MEASURE = {
         (faces, "PILE CORNER"),
         (scene, "CURVE"),
         (style, "TEXT SMALL"),
-        (labels, "AWAY OVER RISE HIGH TRY SIGN HEAD_ROOM"),
+        (labels, "AWAY OVER RISE HIGH TRY TRIES SIGN HEAD_ROOM"),
     )
     for name in names.split()
 }

@@ -65,7 +65,7 @@ function atTip(before, [tipX, tipY], w, h) {
 }
 
 // The spots along a way, those near its end first.
-function alongside(points, w, { away, over, high: h, try: step }) {
+function alongside(points, w, { away, over, high: h, try: step, tries }) {
   const spots = [];
   for (let n = points.length - 1; n > 0; n -= 1) {
     const [[x, top], [end, low]] = [points[n - 1], points[n]];
@@ -73,7 +73,8 @@ function alongside(points, w, { away, over, high: h, try: step }) {
       const first = Math.min(top, low) + 2, last = Math.max(top, low) - 2 - h, heights = [];
       for (let y = first; y <= last; y += step) heights.push(y);
       const far = (y) => Math.abs(y - (first + last) / 2);
-      for (const y of heights.sort((a, b) => far(a) - far(b))) {
+      const skipped = Math.max(0, Math.floor((heights.length - tries) / 2));
+      for (const y of heights.slice(skipped, skipped + tries).sort((a, b) => far(a) - far(b))) {
         spots.push({ x: x + away, y, w, h }, { x: x - away - w, y, w, h });
       }
     } else if (Math.abs(end - x) >= w + 2 * away) {
