@@ -93,11 +93,11 @@ class Source:
             op, key = node.op, self.graph.alike(node)
             if key not in self.words:
                 kind, text = kind_of(op), describe(node, self.graph.nominal)
-                flags = {"strided": is_strided(op), "depthwise": is_depthwise(self.graph, node)}
-                self.words[key] = Row(kind, text, minor=kind not in MAIN, stochastic=op.drops_paths, **flags)
+                row = Row(kind, text, minor=kind not in MAIN, stochastic=op.drops_paths, strided=is_strided(op))
+                self.words[key] = replace(row, depthwise=is_depthwise(self.graph, node))
             parameters, multiply_adds = self.costs.of(node)
-            own = {"path": node.path if node.name else "", "frozen": _all_frozen([node])}
-            known = replace(self.words[key], parameters=parameters, multiply_adds=multiply_adds, **own)
+            known = replace(self.words[key], parameters=parameters, multiply_adds=multiply_adds)
+            known = replace(known, path=node.path if node.name else "", frozen=_all_frozen([node]))
             self.rows[node.index] = known
         return known
 

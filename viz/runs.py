@@ -61,12 +61,17 @@ class Runs:
         self.users = [regions.users_of(node) for node in graph.nodes]
         self.outputs = {value[0] for output in graph.outputs for value in output.values}
         self.structures: dict[tuple[int, int], _Structure] = {}
+        self.known: dict[tuple[int, int], list[Run | Node]] = {}
         self.keys: dict[int, Any] = {}
 
     def among(self, members: list[Cluster | Node]) -> list[Run | Node]:
-        """The members, with those that are equal put together."""
+        """The members, with those that are equal put together: found once, unless several members repeat together,
+        which are then a part of their own each time."""
+        key = id(members[0]), len(members)
+        if key in self.known:
+            return self.known[key]
         found: list[Run | Node] = []
-        place = 0
+        place, longest = 0, 1
         while place < len(members):
             branches = self._branches(members, place)
             if branches:
@@ -76,6 +81,9 @@ class Runs:
             row, period = self._row(members, place)
             found.append(Run(row) if row else members[place])  # type: ignore[arg-type]
             place += max(1, len(row) * period)
+            longest = max(longest, period)
+        if longest == 1:
+            self.known[key] = found
         return found
 
     def _row(self, members: list[Cluster | Node], place: int) -> tuple[list[Cluster], int]:
