@@ -33,9 +33,9 @@ PREVIEW = "archc.preview"
 """The client's own command that shows a picture, for a client that says that it has one."""
 
 
-Asked = dict[str, Any]
-"""What a command is about: the address `uri` of a file, and where they matter the `name` of an architecture, else that
-which is being written, a `theme` and a `position`."""
+Asked = Any
+"""What a command is about, an object: the address `uri` of a file, and where they matter the `name` of an architecture,
+else that which is being written, a `theme` and a `position`. From Python 3.13 on pygls takes no narrower type."""
 
 
 class ArchServer(LanguageServer):

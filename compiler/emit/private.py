@@ -34,7 +34,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from itertools import islice
 from types import FrameType
@@ -111,11 +111,15 @@ def open_lengths() -> Iterator[None]:
 
 @contextmanager
 def operators_kept() -> Iterator[None]:
-    """Inside, torch writes ONNX with the table of operators that it made for an earlier file. It makes one of the
-    source of some 500 functions each time."""
+    """Inside, torch writes ONNX with the table of operators that it made for an earlier file: it makes one of the
+    source of some 500 functions each time. Recurrent layers stay what they are in `open_lengths`: from 2.15 on torch
+    traces loops in their place, and fails at those of two directions."""
+    from torch.onnx._internal.exporter import _capture_strategies
     from torch.onnx._internal.exporter._registration import ONNXRegistry
 
     registry: Any = ONNXRegistry
+    strategies: Any = _capture_strategies
+    loops = getattr(strategies, "patch_dynamic_shape_rnn_decompositions", None)
     own, make = vars(registry)["from_torchlib"], registry.from_torchlib
 
     def kept(*given: Any, **named: Any) -> Any:
@@ -125,10 +129,12 @@ def operators_kept() -> Iterator[None]:
         return _TABLES[key]
 
     registry.from_torchlib = staticmethod(kept)
+    strategies.patch_dynamic_shape_rnn_decompositions = nullcontext
     try:
         yield
     finally:
         registry.from_torchlib = own
+        strategies.patch_dynamic_shape_rnn_decompositions = loops
 
 
 _TABLES: dict[Any, Any] = {}
