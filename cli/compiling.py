@@ -18,7 +18,7 @@ from ..figures import legal_sizes, output_text, plural, shape
 from .costs import checked_sizes_of
 from .looking import asked_for
 from .options import needs, sizes_of, usage
-from .outputs import STDOUT, ready_for, target_path
+from .outputs import STDOUT, print_file, ready_for, target_path
 from .progress import phase
 from .terminal import aligned, say, style
 from .weights import note_weights, taken
@@ -89,7 +89,7 @@ def written(
         warnings.simplefilter("ignore")
         given = taken(request, graph, before)
         if request.output == STDOUT:
-            say(printed(emit, graph, request, given).rstrip("\n"))
+            print_file(printed(emit, graph, request, given))
             return
         made = None if target is None else make(emit, graph, request, target, given)
         module = made.module if made is not None else checked(graph, request, given)

@@ -32,6 +32,14 @@ def ready_for(*targets: str | Path | None) -> None:
                 raise refused("E1060", f"{target} cannot be two files of one command")
 
 
+def print_file(text: str) -> None:
+    """Prints what a file would hold: the same text, but for what a terminal would obey where it goes to one."""
+    if sys.stdout.isatty():
+        say(text.rstrip("\n"))
+    else:
+        put_out(None, text.encode("utf-8", "backslashreplace"))
+
+
 def put_out(target: Path | None, content: bytes, described: str = "") -> None:
     """Writes the file whole or not at all, and says so; without a target the bytes go to the standard output."""
     if target is None:

@@ -6,8 +6,8 @@ import os
 import platform
 import secrets
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..dsl.diagnostics import ArchError, refused
@@ -27,18 +27,28 @@ def atomic_write(
     `writable` does or writing fails; what the function raises passes through. Of a symbolic link the target is written.
     """
     target = writable(path)
+    with beside(target, suffix) as temporary:
+        try:
+            temporary.touch(0o600, exist_ok=False)
+            if callable(content):
+                content(temporary)
+            else:
+                text = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+                temporary.write_bytes(text)
+            _settle(temporary, target)
+        except OSError as error:
+            raise _unwritable(target, reason(error)) from None
+
+
+@contextmanager
+def beside(target: Path, suffix: str = ".tmp") -> Iterator[Path]:
+    """A path in the folder of a target for a file that is gone in the end; where the process is killed, a later one
+    that writes there removes it."""
     _clear(target.parent)
     # The name is decided first: an interrupt at any time finds what to remove.
     temporary = target.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}{suffix}"
     try:
-        temporary.touch(0o600, exist_ok=False)
-        if callable(content):
-            content(temporary)
-        else:
-            temporary.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
-        _settle(temporary, target)
-    except OSError as error:
-        raise _unwritable(target, reason(error)) from None
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 

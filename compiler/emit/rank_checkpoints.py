@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_distribut
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
 from ...dsl.reads import path_of
+from ..files import beside, writable
 from ..ir.words import few
 from .weights import save_state
 
@@ -87,13 +88,10 @@ def one_file(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> No
     """Writes the weights of what `save` wrote as one file, as `compile` and `load_weights` take it. One process calls
     it. Raises ArchError where the folder has no checkpoint (E1307), and where the file cannot be written (E0805)."""
     _names_in(folder)
-    made = path_of(path).with_name(f".{Path(path).name}.{os.getpid()}")
-    try:
+    with beside(writable(path)) as made:
         dcp_to_torch_save(os.fspath(folder), made)
         weights = torch.load(made, weights_only=True)["model"]
         save_state(weights, path)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def _names_in(folder: str | os.PathLike[str]) -> dict[str, Any]:
