@@ -13,8 +13,9 @@ from ...ir.errors import EmitError
 from ...ir.graph import Node, Scope, Value, scopes
 from ...ir.lowering import ModuleCall
 from ...ir.op import Weight
+from ...ir.reached import reached
 from ...ir.rows import can_be_row
-from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, registered, shape, text, walk
+from .expr import Expr, ModuleRef, attr, call, child, const, is_identifier, listed, raw, registered, shape, text
 from .fold import Folder
 from .forms import Forms, can_be_dict, counted
 from .init import Starts
@@ -50,11 +51,12 @@ class Writer:
         self.scopes = sorted(scopes(plan.root.scope), key=lambda s: -plan.names.depth_of(s))
         forms = Forms(plan, self.scopes)
         self.forms, self.late = forms.of, forms.late
+        self.levels = self._levels()
         self._settle()
 
     def _settle(self) -> None:
         """Writes all scopes until it is known which are classes."""
-        self._write()
+        self._write(self.scopes)
         apart = {code.scope for code in named_apart(self.codes.values())}
         times = Counter(code.key for code in self.codes.values())
         rows = [code for code in self.codes.values() if code.form == "class of row"]
@@ -70,13 +72,13 @@ class Writer:
         self._change({scope: plain[scope] for scope in lonely(self.codes.values(), plain)})
         self.recursions = recursions(self)
         if self.recursions:
-            self._write()
+            self._write(self.recursions)
 
     def _change(self, forms: dict[Scope, str]) -> None:
-        """Writes all scopes anew, where some have other forms."""
+        """Writes scopes anew, where some have other forms."""
         if forms:
             self.forms.update(forms)
-            self._write()
+            self._write(forms)
 
     def to_open(self) -> set[Scope]:
         """The scopes whose modules are better called by what is around them, since they differ in names alone."""
@@ -90,10 +92,15 @@ class Writer:
             and len(self.plan.of_scope[code.scope]) == 1
         }
 
-    def _write(self) -> None:
-        self.codes.clear()
-        self.given.clear()
-        for level in self._levels():
+    def _write(self, changed: Iterable[Scope]) -> None:
+        """Writes all scopes from the first level on that has a changed scope, or one that holds such a scope. What is
+        written of a scope says nothing of the levels above, so those below stay."""
+        affected = set(reached(changed, lambda scope: [holder for holder, _ in self.plan.names.holders_of(scope)]))
+        first = next((n for n, level in enumerate(self.levels) if not affected.isdisjoint(level)), len(self.levels))
+        kept = {scope for level in self.levels[:first] for scope in level}
+        self.codes = {scope: code for scope, code in self.codes.items() if scope in kept}
+        self.given = {code.key: code.optional for code in self.codes.values() if code.optional}
+        for level in self.levels[first:]:
             codes = [self.code(scope, recursive=self.recursions.get(scope)) for scope in level]
             codes = with_optional(self, codes)
             passed = {code.key for code in codes if code.optional and not code.recursive}
@@ -222,9 +229,13 @@ class Writer:
         code.key = self._keys.setdefault(tuple(parts), len(self._keys))
 
     def _shape(self, expr: Expr, constants: list[Any]) -> Any:
-        constants += [item.data[0] for item in walk(expr) if item.kind == "const"]
-        parts = shape(expr, lambda item: "#" if item.kind == "const" else None)
-        return self._keys.setdefault(parts, len(self._keys))
+        def mark(item: Expr) -> str | None:
+            if item.kind != "const":
+                return None
+            constants.append(item.data[0])
+            return "#"
+
+        return self._keys.setdefault(shape(expr, mark), len(self._keys))
 
     def _make(self, scope: Scope, name: str, item: Scope | Part) -> Expr:
         if not scope.names_first(name):

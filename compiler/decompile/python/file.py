@@ -48,8 +48,9 @@ def to_python(graph: Graph) -> str:
         parts = translate(graph)
         for name in (node.name for node in graph.nodes if node.name):
             check_name(name)
-        starts = Starts(parts.parts, Plan(parts).layers())
-        writer = Writer(Plan(parts), starts, parts.inputs)
+        plan = Plan(parts)
+        starts = Starts(parts.parts, plan.layers())
+        writer = Writer(plan, starts, parts.inputs)
         while opened := writer.to_open():
             writer = Writer(Plan(parts, {*opened, *writer.plan.opened}), starts, parts.inputs)
         given = [code.optional for code in writer.codes.values() if code.optional]

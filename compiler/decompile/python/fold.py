@@ -80,8 +80,8 @@ class Folder:
         split = [[self._item(expr, indexed) for _, expr in row] for row in rows]
         patterns: dict[Pattern, list[int]] = {}
         for numbers in _alike(split):
-            for pattern in self._patterns([rows[n] for n in numbers], [split[n] for n in numbers]):
-                patterns.setdefault(pattern, []).extend(numbers)
+            pattern = self._common([rows[n] for n in numbers], [split[n] for n in numbers])
+            patterns.setdefault(pattern, []).extend(numbers)
         result: list[Row] = [[] for _ in rows]
         for pattern, numbers in _merged(patterns, split):
             readings = [_Reading(rows[n], split[n], _read(pattern, split[n]) or []) for n in numbers]
@@ -109,11 +109,17 @@ class Folder:
         number = self._shapes.setdefault(shape(expr, mark), len(self._shapes))
         return _Item(number, tuple(numbers), tuple(constants), tuple(gifts))
 
-    def _patterns(self, rows: list[Row], split: list[list[_Item]]) -> Iterator[Pattern]:
+    def _common(self, rows: list[Row], split: list[list[_Item]]) -> Pattern:
         """The one pattern of rows that differ in constants alone: what one of them repeats, if all can."""
-        found = dict.fromkeys(self._pattern(row, items) for row, items in zip(rows, split, strict=True))
-        fits = (p for p in list(found)[:_MOST_PATTERNS] if all(_read(p, items) for items in split))
-        yield next(fits, tuple(_Element((item.shape,), (item.numbers,)) for item in split[0]))
+        tried: set[Pattern] = set()
+        for row, own in zip(rows, split, strict=True):
+            pattern = self._pattern(row, own)
+            if pattern not in tried and all(_read(pattern, items) for items in split):
+                return pattern
+            tried.add(pattern)
+            if len(tried) == _MOST_PATTERNS:
+                break
+        return tuple(_Element((item.shape,), (item.numbers,)) for item in split[0])
 
     def _pattern(self, row: Row, items: list[_Item]) -> Pattern:
         elements = []
