@@ -13,7 +13,7 @@ from ..ir.sizes import Dim, Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.core import Extern
 from .equivalence_matching import Matching
-from .equivalence_reading import Reading, sized
+from .equivalence_reading import OwnTensors, Reading, sized
 from .equivalence_terms import Terms, TooLarge, WeightBlock
 from .equivalence_weights import Made, weight_map
 
@@ -61,6 +61,11 @@ class Equivalence:
     def __bool__(self) -> bool:
         """Whether they are proved equal."""
         return self.verdict == "equal"
+
+    @property
+    def layers(self) -> int:
+        """How many there are in both."""
+        return len(self.before.nodes) + len(self.after.nodes)
 
     @property
     def namesakes(self) -> bool:
@@ -116,6 +121,7 @@ class _Comparison:
         self.after = after
         self.sizes = sizes
         self.graphs = one, other
+        self.tensors: tuple[dict[int, OwnTensors], dict[int, OwnTensors]] = {}, {}
         self.alike = one is other or one.tensor_shapes() == other.tensor_shapes()
         self.renamed = {own: symbol(name) for own, name in renaming(one, other).items()}
 
@@ -170,7 +176,10 @@ class _Comparison:
     def _proved(self, training: bool, by_name: bool | None = None) -> tuple[_Proof, bool]:
         """A proof, and whether it is one with each tensor as its namesake."""
         terms = Terms()
-        readings = [Reading(graph, side, terms, training) for side, graph in enumerate(self.graphs)]
+        readings = [
+            Reading(graph, side, terms, training, self.tensors[graph is self.graphs[1]])
+            for side, graph in enumerate(self.graphs)
+        ]
         for reading in readings:
             reading.run()
         pairs = list(self._outputs(readings, training))

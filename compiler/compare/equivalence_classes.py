@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
 from ..ir.graph import Graph, Value, concrete
 from ..ir.reached import reached
 from ..ops.core import Extern
-from .equivalence import wanted
+from .equivalence import Equivalence, wanted
 from .equivalence_fields import Sides
 from .equivalence_least import least_dimensions
 from .equivalence_most import most_dimensions
@@ -19,6 +19,10 @@ from .equivalence_reading import sized
 EXTENTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 224)
 """Heights and widths of images that are tried, smallest first."""
 
+MOST_UNCOUNTED = 400
+"""Layers of both up to which examples are looked for by running them, before anything is counted."""
+MOST_RUN = 10_000
+"""Layers of both up to which they are run at all."""
 WIDE = 8
 """Rows of an image on which kernels show."""
 MOST_FREE = 400
@@ -94,6 +98,29 @@ def outnumbered(before: Graph, after: Graph) -> Outnumbered | None:
     never = most.index(min(most))
     least = least_dimensions(graphs[1 - never])
     return Outnumbered(never, sizes[0], least, most[never]) if least > most[never] else None
+
+
+def counted_first(found: Equivalence) -> Equivalence:
+    """The same, with what counting shows of large networks, and a note where they are too large to be run."""
+    if found.layers > MOST_UNCOUNTED:
+        found = counted(found)
+    if found.layers > MOST_RUN:
+        note = f"they have {found.layers:,} layers together and were not run, as more than {MOST_RUN:,} never are"
+        found = replace(found, notes=(*found.notes, note))
+    return found
+
+
+def counted(found: Equivalence) -> Equivalence:
+    """The same, with what numbers of weights show: that one of the two is more functions than the other can be."""
+    if found.verdict != "undecided" or found.sizes or (shown := outnumbered(found.before, found.after)) is None:
+        return found
+    sizes = ", ".join(f"{name} = {size}" for name, size in shown.sizes.items() if name != "N")
+    has, lacks = "BA"[shown.never], "AB"[shown.never]
+    reason = (
+        f"{f'with {sizes}, ' if sizes else ''}the functions of {has} have at least {shown.least:,} dimensions, "
+        f"and those of {lacks} at most {shown.most:,}"
+    )
+    return replace(found, verdict="different", reason=reason)
 
 
 def _small(sides: Sides, least: int = 1) -> tuple[dict[str, int], dict[str, int]] | None:

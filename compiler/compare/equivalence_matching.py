@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .equivalence_terms import Terms, WeightBlock, Weighted
+from .equivalence_terms import Summand, Terms, WeightBlock, Weighted
 from .equivalence_weights import Bijection, Conflict
 
 Group = tuple[list[Any], list[Any]]
@@ -29,6 +29,7 @@ class Matching:
         self.weights = Bijection(terms)
         self.counterpart: dict[int, int] = {}
         self._done: set[tuple[int, int]] = set()
+        self._met: set[tuple[Summand, Summand]] = set()
         self._todo: list[tuple[int, int]] = []
         self._open: list[tuple[Group, tuple[int, int]]] = []
         """Groups that are still to be paired, each with the expressions that it is of."""
@@ -83,7 +84,7 @@ class Matching:
             self.weights.add(here, there)
         for parts, others in zip(one.tensors, other.tensors, strict=True):
             self._tensors(parts, others)
-        self._groups(one.terms, other.terms)
+        self._groups(a, b)
 
     def _tensors(self, parts: tuple[int, ...], parts_: tuple[int, ...]) -> None:
         if len(parts) == len(parts_) == 1:
@@ -97,19 +98,25 @@ class Matching:
 
     # --- things without order ------------------------------------------------------------------------
 
-    def _groups(self, ones: Iterable[Any], others: Iterable[Any]) -> None:
-        """Pairs of (factor or flag, thing) by what they compute."""
-        assert self.stopped is not None
-        place = self.stopped
+    def _groups(self, a: int, b: int) -> None:
+        """Pairs the terms of two expressions by their factors or flags and by what they compute."""
+        sides = [self.terms.summands(e) for e in (a, b)]
+        marks = [[(mark, s.kind) for mark, s in side] for side in sides]
+        if marks[0] == marks[1] and len(set(marks[0])) == len(marks[0]):
+            for (_, one), (_, other) in zip(*sides, strict=True):
+                if (one, other) not in self._met:
+                    self._met.add((one, other))
+                    self._same(one.term, other.term)
+            return
         groups: dict[Any, Group] = {}
-        for side, items in enumerate((ones, others)):
-            for item in items:
-                groups.setdefault((item[0], self.terms.kind_of(item[1])), ([], []))[side].append(item[1])
+        for side, items in enumerate(sides):
+            for mark, (_, item) in zip(marks[side], items, strict=True):
+                groups.setdefault(mark, ([], []))[side].append(item.term)
         for here, there in groups.values():
             if len(here) == len(there) == 1:
                 self._same(here[0], there[0])
             else:
-                self._open.append(((here, there), place))
+                self._open.append(((here, there), (a, b)))
 
     def _same(self, one: Any, other: Any) -> None:
         """Takes two things to be counterparts."""

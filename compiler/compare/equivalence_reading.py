@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ir.graph import Graph, Node, tensor_name
 from ..ir.initialisers import Initialiser
-from ..ir.op import Op, Weight
+from ..ir.op import Op
 from ..ir.sizes import Size, substitute, symbol, symbols
 from ..ir.types import TensorType
 from ..ops.inference import Inference
@@ -17,6 +17,8 @@ from .equivalence_terms import Symbol, Terms, TooLarge, WeightBlock
 
 Parts = tuple[int, ...]
 """A tensor: expressions for its channels, in order."""
+OwnTensors = dict[str, tuple[str, tuple[int, ...], bool, str]]
+"""The tensors of a layer: by name the whole name, the shape, whether it is learned, and the type of its numbers."""
 
 
 def sized(graph: Graph, sizes: dict[str, int]) -> Graph:
@@ -56,17 +58,21 @@ class Reading:
     """One side: goes through a graph once and writes each tensor as expressions.
 
     With `training` as it computes while it trains, else in evaluation. `parts[v]` are those of a tensor; `made[e]` is
-    the first node that an expression was written for.
+    the first node that an expression was written for. `tensors` are those of the graph's layers, as far as another
+    reading found them.
     """
 
-    def __init__(self, graph: Graph, side: int, terms: Terms, training: bool):
+    def __init__(
+        self, graph: Graph, side: int, terms: Terms, training: bool, tensors: dict[int, OwnTensors] | None = None
+    ):
         self.graph = graph
         self.side = side
         self.terms = terms
         self.training = training
         self.parts: dict[tuple[int, int], Parts] = {}
         self.made: dict[int, Node] = {}
-        self._symbols: dict[tuple[int, str], int] = {}
+        self.tensors = {} if tensors is None else tensors
+        self._weights: dict[int, dict[str, WeightBlock]] = {}
         self._texts: dict[TensorType, str] = {}
         self._keys: dict[int, Any] = {}
         self._renamed = self._symbolic()
@@ -130,24 +136,29 @@ class Reading:
 
     def weights(self, node: Node) -> dict[str, WeightBlock]:
         """All tensors of a layer, whole; the batch norms' counters play no part."""
-        found = {}
         if not node.op.has_weights:
-            return found
-        types = self.graph.input_types(self.graph.nodes[node.owner])
-        for weight in node.op.weights(types):
-            if weight.name != COUNTER and weight.persistent:
-                found[weight.name] = self.terms.whole(self._symbol(node, weight))
-        return found
-
-    def _symbol(self, node: Node, weight: Weight) -> int:
-        place = node.owner, weight.name
-        if place not in self._symbols:
+            return {}
+        known = self._weights.get(node.owner)
+        if known is None:
             owner = self.graph.nodes[node.owner]
-            rows, *rest = weight.shape or (1,)
-            about = (weight.learned, weight.dtype, owner.frozen if self.training else None)
-            name = tensor_name(owner.path, weight.name)
-            self._symbols[place] = self.terms.symbol(Symbol(self.side, name, weight.shape, rows, prod(rest), about))
-        return self._symbols[place]
+            frozen = owner.frozen if self.training else None
+            known = self._weights[node.owner] = {}
+            for name, (path, shape, *about) in self._tensors(owner).items():
+                rows, *rest = shape or (1,)
+                number = self.terms.symbol(Symbol(self.side, path, shape, rows, prod(rest), (*about, frozen)))
+                known[name] = self.terms.whole(number)
+        return known
+
+    def _tensors(self, owner: Node) -> OwnTensors:
+        known = self.tensors.get(owner.index)
+        if known is None:
+            weights = owner.op.weights(self.graph.input_types(owner))
+            known = self.tensors[owner.index] = {
+                w.name: (tensor_name(owner.path, w.name), w.shape, w.learned, w.dtype)
+                for w in weights
+                if w.name != COUNTER and w.persistent
+            }
+        return known
 
     def noise(self, node: Node, rows: int) -> WeightBlock:
         """What a layer draws in training: in each application something else."""

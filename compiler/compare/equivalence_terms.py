@@ -7,7 +7,6 @@ cut into many parts and another cut into few can be written alike.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +14,10 @@ from typing import Any, NamedTuple
 
 MOST = 400_000
 """Expressions, or terms of sums, beyond this number are not written."""
+
+
+MOST_FLOWN = 10 * MOST
+"""Terms of sums that are put into other sums, before those that meet there are counted as one."""
 
 
 class TooLarge(Exception):
@@ -122,6 +125,19 @@ class Form(NamedTuple):
         yield from (term for _, term in self.terms if isinstance(term, int))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Summand:
+    """A term of sums, made once: `kind` numbers what it computes, `amount` is how much of that it is, `start` the first
+    channel of what it is made of, None where it is made of no tensor, and `order` its place in a sum."""
+
+    term: Any
+    kind: int
+    amount: int
+    start: int | None
+    zero: bool
+    order: tuple[int, Any]
+
+
 class Terms:
     """All expressions of both networks.
 
@@ -138,7 +154,10 @@ class Terms:
         self._numbers: dict[Any, int] = {}
         self._kinds: dict[Any, int] = {}
         self._cuts: dict[tuple[int, int, int], int] = {}
-        self._summed = 0
+        self._summands: dict[Any, Summand] = {}
+        self._sums: dict[int, dict[Summand, Fraction | int]] = {}
+        """The terms of each sum, with their factors."""
+        self._summed = self._flown = 0
 
     def symbol(self, symbol: Symbol) -> int:
         self.symbols.append(symbol)
@@ -168,29 +187,67 @@ class Terms:
     def sum(self, width: int, terms: Iterable[tuple[Fraction | int, Any]], first: int | None = None) -> int:
         """A sum of terms with factors: an expression, a Weighted, the WeightBlock of a bias, or None for the number 1.
         Of a cut `first` is given; else it is that of what the terms are made of."""
-        found: dict[Any, Fraction | int] = {}
-        for factor, term in self._flattened(terms):
-            found[term] = found[term] + factor if term in found else factor
+        found = self._flattened(terms)
         self._summed += len(found)
         if self._summed > MOST:
             raise TooLarge
-        kept = [(factor, term) for term, factor in found.items() if factor and not self._is_zero(term)]
-        if not any(isinstance(term, int | Weighted) for _, term in kept):
+        kept = [(factor, s) for s, factor in found.items() if factor and not s.zero]
+        if all(s.start is None for _, s in kept):
             # what cancels, and zeros, still say of what shape the sum is
-            kept += [(factor, t) for t, factor in found.items() if not factor or self._is_zero(t)]
-        if len(kept) == 1 and kept[0][0] == 1 and isinstance(kept[0][1], int):
-            return kept[0][1]
-        kept.sort(key=lambda pair: (pair[0], _sortable(pair[1])))
-        amounts: Counter[Any] = Counter()
-        for factor, term in kept:
-            weighted = isinstance(term, Weighted)
-            amounts[factor, self.kind_of(term)] += self.width[term.source] if weighted else 1
+            kept += [(factor, s) for s, factor in found.items() if not factor or s.zero]
+        if len(kept) == 1 and kept[0][0] == 1 and isinstance(kept[0][1].term, int):
+            return kept[0][1].term
+        kept.sort(key=lambda pair: (pair[0], pair[1].order))
+        amounts: dict[tuple[Fraction | int, int], int] = {}
+        for factor, s in kept:
+            amounts[factor, s.kind] = amounts.get((factor, s.kind), 0) + s.amount
         if first is None:
-            sources = [term for _, term in kept if isinstance(term, int)]
-            sources = sources or [term.source for _, term in kept if isinstance(term, Weighted)]
-            first = min((self.first[source] for source in sources), default=0)
-        form = Form("sum", (width,), terms=tuple(kept))
-        return self._number(form, width, ("sum", tuple(sorted(amounts.items()))), first)
+            starts = [s.start for _, s in kept if isinstance(s.term, int)] or [s.start for _, s in kept]
+            first = min((start for start in starts if start is not None), default=0)
+        key = ("sum", width, tuple(kept))
+        number = self._numbers.get(key)
+        if number is None:
+            form = Form("sum", (width,), terms=tuple([(factor, s.term) for factor, s in kept]))
+            number = self._number(form, width, ("sum", frozenset(amounts.items())), first, key=key)
+            self._sums[number] = {s: factor for factor, s in kept}
+        return number
+
+    def _flattened(self, terms: Iterable[tuple[Fraction | int, Any]]) -> dict[Summand, Fraction | int]:
+        """The terms with their factors, without sums among them; whole numbers are of type int, whose hashes take
+        less."""
+        found: dict[Summand, Fraction | int] = {}
+        for exact, term in terms:
+            factor = exact.numerator if exact.denominator == 1 else exact
+            inner = self._sums.get(term) if isinstance(term, int) else None
+            if inner is None:
+                own = self._summand(term)
+                found[own] = found.get(own, 0) + factor
+                continue
+            self._flown += len(inner)
+            if self._flown > MOST_FLOWN:
+                raise TooLarge
+            if factor == 1 and not found:
+                found = dict(inner)
+                continue
+            for own, times in inner.items():
+                found[own] = found.get(own, 0) + factor * times
+        return found
+
+    def _summand(self, term: Any) -> Summand:
+        known = self._summands.get(term)
+        if known is None:
+            source = term.source if isinstance(term, Weighted) else term if isinstance(term, int) else None
+            start = None if source is None else self.first[source]
+            amount = self.width[term.source] if isinstance(term, Weighted) else 1
+            kind = self._kind(("term", *self.kind_of(term)))
+            known = self._summands[term] = Summand(term, kind, amount, start, self._is_zero(term), _sortable(term))
+        return known
+
+    def summands(self, e: int) -> list[tuple[Any, Summand]]:
+        """The terms of a sum or a merge, each with its factor or flag."""
+        if e in self._sums:
+            return [(factor, s) for s, factor in self._sums[e].items()]
+        return [(alone, self._summand(operand)) for alone, operand in self.forms[e].terms]
 
     def zeros(self, width: int, shape: str) -> int:
         """Zeros; the shape is that of all but the channels."""
@@ -306,15 +363,6 @@ class Terms:
 
     # --- numbers ---------------------------------------------------------------------------------
 
-    def _flattened(self, terms: Iterable[tuple[Fraction | int, Any]]) -> Iterator[tuple[Fraction | int, Any]]:
-        """The terms without sums among them, with whole numbers as int, whose hashes take less."""
-        for exact, term in terms:
-            factor = exact.numerator if exact.denominator == 1 else exact
-            if isinstance(term, int) and self.forms[term].rule == "sum":
-                yield from ((factor * inner, part) for inner, part in self.forms[term].terms)
-            else:
-                yield factor, term
-
     def _run(self, parts: tuple[int, ...]) -> Iterator[tuple[int, int]]:
         """The kinds of neighbouring channels, each with the number of channels."""
         kind, count = -1, 0
@@ -328,13 +376,15 @@ class Terms:
     def _kind(self, key: Any) -> int:
         return self._kinds.setdefault(key, len(self._kinds))
 
-    def _number(self, form: Form, width: int, kind: Any, first: int, known: int | None = None) -> int:
-        number = self._numbers.get(form)
+    def _number(self, form: Form, width: int, kind: Any, first: int, known: int | None = None, key: Any = None) -> int:
+        """The number of a form, by which it is known, or by a `key` that is sooner compared."""
+        key = form if key is None else key
+        number = self._numbers.get(key)
         if number is not None:
             return number
         if len(self.forms) >= MOST:
             raise TooLarge
-        self._numbers[form] = number = len(self.forms)
+        self._numbers[key] = number = len(self.forms)
         self.forms.append(form)
         self.width.append(width)
         self.kinds.append(self._kind(kind) if known is None else known)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..compare.equivalence import Equivalence, renaming
-from ..compare.equivalence_classes import exclusions, outnumbered
+from ..compare.equivalence_classes import MOST_UNCOUNTED, counted, exclusions
 from ..compare.equivalence_fields import Separation, separations
 from ..ir.graph import Graph
 from ..ir.sizes import Size
@@ -36,8 +36,6 @@ MINOR = 0.1
 """What the other places of kernels count beside the ends."""
 IMAGE = 4
 """Up to so many channels are those of an image, of which every channel takes all."""
-MOST_RUN = 400
-"""Layers of both up to which examples are looked for by running them, before anything is counted."""
 TRIES = 4
 """Separations that are tried out."""
 
@@ -88,35 +86,20 @@ class Counterexample:
 
 
 def refuted(found: Equivalence) -> Equivalence:
-    """The same, with what running the two shows: that they differ with the same checkpoint, or for any weights."""
+    """The same, with what running the two shows: that they differ with the same checkpoint, or for any weights. What is
+    small is run before anything is counted."""
     if found.verdict == "undecided" and not found.sizes:
-        large = len(found.before.nodes) + len(found.after.nodes) > MOST_RUN
-        found = _counted(found) if large else found
-        example = next(_examples(found), None) if found.verdict == "undecided" else None
+        example = next(_examples(found), None)
         if example is not None:
             by_name = False if found.namesakes else None
             reason = example.explanation
             return replace(found, verdict="different", reason=reason, by_name=by_name, counterexample=example)
-        found = found if large else _counted(found)
+        found = counted(found) if found.layers <= MOST_UNCOUNTED else found
     if found.namesakes and found.by_name is None:
         example = _by_name(found)
         if example is not None:
             found = replace(found, by_name=False, counterexample=example)
     return found
-
-
-def _counted(found: Equivalence) -> Equivalence:
-    """The same, with what numbers of weights show: that one of the two is more functions than the other can be."""
-    counted = outnumbered(found.before, found.after) if found.verdict == "undecided" else None
-    if counted is None:
-        return found
-    shown = ", ".join(f"{name} = {size}" for name, size in counted.sizes.items() if name != "N")
-    has, lacks = "BA"[counted.never], "AB"[counted.never]
-    reason = (
-        f"{f'with {shown}, ' if shown else ''}the functions of {has} have at least {counted.least:,} dimensions, "
-        f"and those of {lacks} at most {counted.most:,}"
-    )
-    return replace(found, verdict="different", reason=reason)
 
 
 def _examples(found: Equivalence) -> Iterator[Counterexample]:
