@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .equivalence_terms import Summand, Terms, WeightBlock, Weighted
+from .equivalence_sums import Summand
+from .equivalence_terms import Terms, WeightBlock, Weighted
 from .equivalence_weights import Bijection, Conflict
 
 Group = tuple[list[Any], list[Any]]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from .equivalence_sums import Factor, Summand, Total, total
+
 MOST = 400_000
 """Expressions, or terms of sums, beyond this number are not written."""
 
@@ -125,19 +127,6 @@ class Form(NamedTuple):
         yield from (term for _, term in self.terms if isinstance(term, int))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Summand:
-    """A term of sums, made once: `kind` numbers what it computes, `amount` is how much of that it is, `start` the first
-    channel of what it is made of, None where it is made of no tensor, and `order` its place in a sum."""
-
-    term: Any
-    kind: int
-    amount: int
-    start: int | None
-    zero: bool
-    order: tuple[int, Any]
-
-
 class Terms:
     """All expressions of both networks.
 
@@ -155,8 +144,7 @@ class Terms:
         self._kinds: dict[Any, int] = {}
         self._cuts: dict[tuple[int, int, int], int] = {}
         self._summands: dict[Any, Summand] = {}
-        self._sums: dict[int, dict[Summand, Fraction | int]] = {}
-        """The terms of each sum, with their factors."""
+        self._sums: dict[int, Total] = {}
         self._summed = self._flown = 0
 
     def symbol(self, symbol: Symbol) -> int:
@@ -187,51 +175,48 @@ class Terms:
     def sum(self, width: int, terms: Iterable[tuple[Fraction | int, Any]], first: int | None = None) -> int:
         """A sum of terms with factors: an expression, a Weighted, the WeightBlock of a bias, or None for the number 1.
         Of a cut `first` is given; else it is that of what the terms are made of."""
-        found = self._flattened(terms)
-        self._summed += len(found)
-        if self._summed > MOST:
-            raise TooLarge
-        kept = [(factor, s) for s, factor in found.items() if factor and not s.zero]
-        if all(s.start is None for _, s in kept):
-            # what cancels, and zeros, still say of what shape the sum is
-            kept += [(factor, s) for s, factor in found.items() if not factor or s.zero]
-        if len(kept) == 1 and kept[0][0] == 1 and isinstance(kept[0][1].term, int):
-            return kept[0][1].term
-        kept.sort(key=lambda pair: (pair[0], pair[1].order))
-        amounts: dict[tuple[Fraction | int, int], int] = {}
-        for factor, s in kept:
-            amounts[factor, s.kind] = amounts.get((factor, s.kind), 0) + s.amount
-        if first is None:
-            starts = [s.start for _, s in kept if isinstance(s.term, int)] or [s.start for _, s in kept]
-            first = min((start for start in starts if start is not None), default=0)
-        key = ("sum", width, tuple(kept))
+        whole = self._totalled(terms)
+        if len(whole.kept) == 1 and whole.kept[0][0] == 1 and isinstance(whole.kept[0][1].term, int):
+            return whole.kept[0][1].term
+        key = ("sum", width, tuple(whole.kept))
         number = self._numbers.get(key)
         if number is None:
-            form = Form("sum", (width,), terms=tuple([(factor, s.term) for factor, s in kept]))
-            number = self._number(form, width, ("sum", frozenset(amounts.items())), first, key=key)
-            self._sums[number] = {s: factor for factor, s in kept}
+            form = Form("sum", (width,), terms=tuple(whole.shown))
+            kind = ("sum", frozenset(whole.amounts.items()))
+            number = self._number(form, width, kind, whole.first if first is None else first, key=key)
+            self._sums[number] = whole
         return number
 
-    def _flattened(self, terms: Iterable[tuple[Fraction | int, Any]]) -> dict[Summand, Fraction | int]:
-        """The terms with their factors, without sums among them; whole numbers are of type int, whose hashes take
-        less."""
-        found: dict[Summand, Fraction | int] = {}
+    def _totalled(self, terms: Iterable[tuple[Fraction | int, Any]]) -> Total:
+        """The terms without sums among them, of which the longest is where it begins; whole numbers are of type int,
+        whose hashes take less."""
+        more: dict[Summand, Factor] = {}
+        sums: list[tuple[Factor, Total]] = []
         for exact, term in terms:
             factor = exact.numerator if exact.denominator == 1 else exact
             inner = self._sums.get(term) if isinstance(term, int) else None
-            if inner is None:
+            if inner is not None:
+                sums.append((factor, inner))
+            else:
                 own = self._summand(term)
-                found[own] = found.get(own, 0) + factor
-                continue
-            self._flown += len(inner)
-            if self._flown > MOST_FLOWN:
-                raise TooLarge
-            if factor == 1 and not found:
-                found = dict(inner)
-                continue
-            for own, times in inner.items():
-                found[own] = found.get(own, 0) + factor * times
-        return found
+                more[own] = more.get(own, 0) + factor
+        self._flown += sum([len(inner.kept) for _, inner in sums])
+        if self._flown > MOST_FLOWN:
+            raise TooLarge
+        whole = [n for n, (factor, _) in enumerate(sums) if factor == 1]
+        base = sums.pop(max(whole, key=lambda n: len(sums[n][1].kept)))[1] if whole else None
+        for factor, inner in sums:
+            for s, times in inner.factors.items():
+                more[s] = more.get(s, 0) + factor * times
+        found = more
+        if base is not None:
+            found = dict(base.factors)
+            for s, factor in more.items():
+                found[s] = found.get(s, 0) + factor
+        self._summed += len(found)
+        if self._summed > MOST:
+            raise TooLarge
+        return total(found, base, more)
 
     def _summand(self, term: Any) -> Summand:
         known = self._summands.get(term)
@@ -246,7 +231,7 @@ class Terms:
     def summands(self, e: int) -> list[tuple[Any, Summand]]:
         """The terms of a sum or a merge, each with its factor or flag."""
         if e in self._sums:
-            return [(factor, s) for s, factor in self._sums[e].items()]
+            return self._sums[e].kept
         return [(alone, self._summand(operand)) for alone, operand in self.forms[e].terms]
 
     def zeros(self, width: int, shape: str) -> int:

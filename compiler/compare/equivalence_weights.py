@@ -183,6 +183,9 @@ def made(symbol: int, bijection: Bijection) -> Made:
     """What a symbol of B is made of."""
     symbols, placed = bijection.terms.symbols, bijection.placed(symbol)
     own = symbols[symbol]
+    if len(placed.pieces) == 1 and placed.pieces[0].there == bijection.terms.whole(symbol):
+        here = placed.pieces[0].here
+        return Made(own.name, own.shape, (((_slab(symbols, here), here.size),),))
     rows = sorted({0, own.rows, *(edge for p in placed.pieces for edge in (p.there.top, p.there.bottom))})
     whole = bijection.terms.whole(symbol)
     bands = _runs((tuple(_band(placed, whole._replace(top=a, bottom=b))) for a, b in pairwise(rows)), _under)
