@@ -70,7 +70,7 @@ def run_check(request: Check) -> int:
         if len(jobs) > 1:
             phase(f"check: {what}, {number} of {len(jobs)}")
         found.append(job())
-    return show(found, request.format, several)
+    return show(found, request.format, [*jobs] if several else None)
 
 
 def jobs_or_error(word: str, request: Check) -> dict[str, Job]:
@@ -103,12 +103,12 @@ def jobs_of(asked: Named, request: Check) -> dict[str, Job]:
     return {str(path): partial(check_file, path, None, {}) for path in specs_under(place.path)}
 
 
-def show(found: list[Checked], format: CheckFormat, several: bool = False) -> int:
+def show(found: list[Checked], format: CheckFormat, names: list[str] | None = None) -> int:
     """Prints what was found, and gives the exit status."""
     diagnostics = [diagnostic for checked in found for diagnostic in checked.diagnostics]
     match format:
         case "text":
-            show_several(found) if several else show_file(found[0])
+            show_file(found[0]) if names is None else show_several(dict(zip(names, found, strict=True)))
         case "json":
             show_json(found)
         case "github":
@@ -172,18 +172,18 @@ def needs(definition: ast.ArchDef) -> str:
     return f"needs {' and '.join(names)} (`{' '.join(f'--set {name}=...' for name in names)}`)"
 
 
-def show_several(found: list[Checked]) -> None:
-    for checked in found:
+def show_several(found: dict[str, Checked]) -> None:
+    for checked in found.values():
         report(checked.diagnostics)
     rows = []
-    for checked in found:
+    for name, checked in found.items():
         errors, warned = checked.count("error"), checked.count("warning")
         result = plural(errors, "error") if errors else f"ok, {plural(warned, 'warning')}" if warned else "ok"
         counts = len(checked.graphs), len(checked.skipped), checked.claims
-        rows.append([str(checked.path), *map(str, counts), result])
+        rows.append([name, *map(str, counts), result])
     table(["spec", "architectures", "not checked", "claims held", "result"], rows, frozenset({1, 2, 3}))
-    wrong = sum(not checked.ok for checked in found)
-    skipped = sum(len(checked.skipped) for checked in found)
+    wrong = sum(not checked.ok for checked in found.values())
+    skipped = sum(len(checked.skipped) for checked in found.values())
     unchecked = f"; {plural(skipped, 'architecture')} not checked, for want of parameters" if skipped else ""
     say(f"{plural(len(found), 'spec')}, {wrong if wrong else 'nothing'} wrong{unchecked}")
 

@@ -162,7 +162,9 @@ def test_check_several_specs(archc, small: Path) -> None:
     open_.write_text("arch A(n) { input x: [N, 3, 8, 8]  output x -> conv(n, 3) }\n")
     fine = archc("check", small, f"{open_}(n = 3)", "resnet18")
     assert (fine.status, fine.err) == (0, "") and "3 specs, nothing wrong" in fine.out
-    assert re.search(r"small\.arch +2 +0 +2  ok", fine.out) and re.search(r"open\.arch +1 +0 +0  ok", fine.out)
+    assert re.search(r"small\.arch +2 +0 +2  ok", fine.out) and re.search(r"open\.arch\(n = 3\) +1 +0 +0  ok", fine.out)
+    rows = archc("check", "resnet18", "resnet(depth = 50)").out
+    assert re.search(r"resnet\.arch:resnet18 +1 ", rows) and re.search(r"resnet\.arch:resnet\(depth = 50\) +1 ", rows)
     words = (small, small.parent / "deep", bad, "nosuch.arch", "nosuch", "nosuch.pt2", small)
     wrong = archc("check", *words)
     assert wrong.status == 1 and "5 specs, 4 wrong" in wrong.out
