@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .architecture import Architecture
 from .arguments import PATH, described, need
 from .catalog import NETWORKS, Network, Place, locate, network_of
+from .compiler.files import path_of
 from .compiler.ir.words import python_number
 from .dsl.diagnostics import ArchError, Diagnostic, refused
-from .dsl.reads import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

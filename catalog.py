@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from .compiler.files import path_of
 from .compiler.ir.words import did_you_mean
 from .dsl.diagnostics import refused
-from .dsl.reads import path_of
 
 ZOO = Path(__file__).parent / "specs" / "zoo"
 LINE_OF_DEFINITIONS = re.compile(r"^arch\b.*", re.MULTILINE)

@@ -74,11 +74,19 @@ def run_check(request: Check) -> int:
 
 
 def jobs_or_error(word: str, request: Check) -> dict[str, Job]:
-    """What a word among others asks for; where there is no such thing, it is what is found."""
+    """What a word among others asks for; where there is no such thing, or it cannot be read, that is what is found."""
     try:
-        return jobs_of(named(word, "SPEC"), request)
+        jobs = jobs_of(named(word, "SPEC"), request)
     except ArchError as error:
         return {word: partial(Checked, Path(word), diagnostics=list(error.diagnostics))}
+    return {what: partial(done_or_error, word, job) for what, job in jobs.items()}
+
+
+def done_or_error(word: str, job: Job) -> Checked:
+    try:
+        return job()
+    except ArchError as error:
+        return Checked(Path(word), diagnostics=list(error.diagnostics))
 
 
 def jobs_of(asked: Named, request: Check) -> dict[str, Job]:
@@ -87,10 +95,7 @@ def jobs_of(asked: Named, request: Check) -> dict[str, Job]:
     if network_of(spec, name) is not None:
 
         def of_network() -> Checked:
-            try:
-                read = found_by(spec, name, settings, request.inputs, request.extern)
-            except ArchError as error:
-                return Checked(Path(spec), diagnostics=list(error.diagnostics))
+            read = found_by(spec, name, settings, request.inputs, request.extern)
             return Checked(Path(spec), [(settings, read.ir)], list(read.warnings))
 
         return {f"{spec}:{name}" if name else spec: of_network}

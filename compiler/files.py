@@ -11,10 +11,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..dsl.diagnostics import ArchError, refused
-from ..dsl.reads import kind, path_of, reason, was_read
+from ..dsl.reads import kind, reason, was_read
 
 HINT = "nothing was written; this is a fault of archc and worth a report: `archc compile -o net.json` writes any graph"
 """What to say of a file that is not what was to be written."""
+
+
+def path_of(path: str | os.PathLike[str]) -> Path:
+    """The path. Raises ArchError (E1009) where it is empty: the system takes that for the folder where one is."""
+    if not os.fspath(path):
+        raise refused("E1009", "the path is empty", "name a file; a variable that is not set may have left it empty")
+    return Path(path)
 
 
 def atomic_write(

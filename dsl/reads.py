@@ -10,8 +10,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
-from .diagnostics import refused
-
 _reads: ContextVar[set[object] | None] = ContextVar("reads", default=None)
 
 
@@ -23,13 +21,6 @@ def recorded() -> Iterator[None]:
         yield
     finally:
         _reads.reset(token)
-
-
-def path_of(path: str | os.PathLike[str]) -> Path:
-    """The path. Raises ArchError (E1009) where it is empty: the system takes that for the folder where one is."""
-    if not os.fspath(path):
-        raise refused("E1009", "the path is empty", "name a file; a variable that is not set may have left it empty")
-    return Path(path)
 
 
 def named_in_utf8(path: Path) -> str | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ...dsl.reads import path_of
+from ..files import path_of
 from ..ir.graph import is_under
 from ..ir.words import meant, nearest
 from .checkpoint_file import read_file, unreadable

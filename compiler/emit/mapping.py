@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from ...dsl.diagnostics import ArchError, Diagnostic
-from ...dsl.reads import note_read, opened, path_of, reason
+from ...dsl.reads import note_read, opened, reason
 from ..compare.checkpoint_names import COUNTER, TensorKind, natural, spelled, squeezed
 from ..compare.matching import Match, match
 from ..compare.places import places
-from ..files import atomic_write
+from ..files import atomic_write, path_of
 from ..ir.graph import Graph, is_under
 from .carry import carried
 from .checkpoint import Checkpoint, Source, listing, read

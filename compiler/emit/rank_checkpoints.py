@@ -20,8 +20,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_distribut
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
-from ...dsl.reads import path_of
-from ..files import beside, writable
+from ..files import beside, path_of, writable
 from ..ir.words import few
 from .weights import save_state
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...dsl.diagnostics import refused
 from ...dsl.quoting import quoted
-from ...dsl.reads import path_of
 from ..analyses.figures import parameters
 from ..analyses.pipeline import place_of, places_of
 from ..analyses.schedules import CHUNKS, SCHEDULES
+from ..files import path_of
 from ..ir.graph import Graph, walk
 from ..ir.words import did_you_mean
 
