@@ -413,16 +413,15 @@ class Architecture:
         E0819) unless exactly one mapping is possible.
         """
         from .compiler.emit.checkpoint import several
-        from .compiler.emit.mapping import map_weights, taken
+        from .compiler.emit.mapping import map_weights
 
         need_weights(source)
         need("given", given, *PATH, Mapping, none=True)
         need("fresh", fresh, str, each=True)
-        anew = [fresh] if isinstance(fresh, str) else fresh
-        checkpoint = taken(self.ir, source, given, anew)
+        checkpoint, names = map_weights(self.ir, source, given, [fresh] if isinstance(fresh, str) else fresh)
         for said in several(checkpoint):
             warnings.warn(said.message, RuntimeWarning, stacklevel=2)
-        return map_weights(self.ir, checkpoint, given, anew)
+        return names
 
     def draw(
         self,

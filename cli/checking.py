@@ -56,9 +56,7 @@ class Checked:
 def run_check(request: Check) -> int:
     words = [request.spec, *([] if request.name is None else [request.name]), *(request.more or ())]
     if len(words) == 1 or (len(words) == 2 and NAME.match(words[1]) and not os.path.isdir(words[0])):
-        asked = request.network()
-        jobs = jobs_of(asked, request)
-        several = network_of(asked.spec, asked.name) is None and os.path.isdir(locate(asked.spec, asked.name).path)
+        jobs, several = jobs_of(request.network(), request)
     elif request.settings:
         raise usage("parameters belong to one spec, and there are several: 'my.arch(n = 3)' sets its own", "--set")
     else:
@@ -76,7 +74,7 @@ def run_check(request: Check) -> int:
 def jobs_or_error(word: str, request: Check) -> dict[str, Job]:
     """What a word among others asks for; where there is no such thing, or it cannot be read, that is what is found."""
     try:
-        jobs = jobs_of(named(word, "SPEC"), request)
+        jobs, _ = jobs_of(named(word, "SPEC"), request)
     except ArchError as error:
         return {word: partial(Checked, Path(word), diagnostics=list(error.diagnostics))}
     return {what: partial(done_or_error, word, job) for what, job in jobs.items()}
@@ -89,8 +87,9 @@ def done_or_error(word: str, job: Job) -> Checked:
         return Checked(Path(word), diagnostics=list(error.diagnostics))
 
 
-def jobs_of(asked: Named, request: Check) -> dict[str, Job]:
-    """What is to be checked by what it is called: a spec, a network that is none, or all specs of a folder."""
+def jobs_of(asked: Named, request: Check) -> tuple[dict[str, Job], bool]:
+    """What is to be checked by what it is called: a spec, a network that is none, or all specs of a folder; and whether
+    it is a folder."""
     spec, name, settings = asked.spec, asked.name, asked.settings
     if network_of(spec, name) is not None:
 
@@ -98,14 +97,14 @@ def jobs_of(asked: Named, request: Check) -> dict[str, Job]:
             read = found_by(spec, name, settings, request.inputs, request.extern)
             return Checked(Path(spec), [(settings, read.ir)], list(read.warnings))
 
-        return {f"{spec}:{name}" if name else spec: of_network}
+        return {f"{spec}:{name}" if name else spec: of_network}, False
     place = locate(spec, name)
     if not os.path.isdir(place.path):
         told = called(f"{place.path}:{place.name}" if place.name else str(place.path), settings)
-        return {told: partial(check_file, place.path, place.name, settings)}
+        return {told: partial(check_file, place.path, place.name, settings)}, False
     if name or settings:
         raise refused("E1003", f"{spec} is a folder: NAME and --set belong to one spec")
-    return {str(path): partial(check_file, path, None, {}) for path in specs_under(place.path)}
+    return {str(path): partial(check_file, path, None, {}) for path in specs_under(place.path)}, True
 
 
 def show(found: list[Checked], format: CheckFormat, names: list[str] | None = None) -> int:

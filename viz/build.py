@@ -53,6 +53,7 @@ def diagram_of(graph: Graph | Source, view: View = OVERVIEW, sheet: Sheet = SHEE
 
 
 def source_of(graph: Graph | Source) -> Source:
+    """The graph, taken apart unless it is already."""
     return graph if isinstance(graph, Source) else Source(graph)
 
 

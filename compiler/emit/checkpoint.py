@@ -157,12 +157,12 @@ def outermost(names: Collection[str], others: Collection[str]) -> list[str]:
     return list(scopes)
 
 
-def option(option: str, names: Collection[str], others: Collection[str], then: str) -> tuple[str, ...]:
+def option(keyword: str, names: Collection[str], others: Collection[str], then: str) -> tuple[str, ...]:
     """A hint to an option, as Python calls it, that takes these names, if few scopes hold them."""
     scopes = outermost(names, others)
-    words = " ".join(f"--{option.replace('_', '-')} {scope}" for scope in scopes)
+    words = " ".join(f"--{keyword.replace('_', '-')} {scope}" for scope in scopes)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
-    return (f"`{words}`, in Python `{option}=[{listed}]`, {then}, if that is meant",) if scopes else ()
+    return (f"`{words}`, in Python `{keyword}=[{listed}]`, {then}, if that is meant",) if scopes else ()
 
 
 def _state(found: Any) -> tuple[Any, str, tuple[str, ...]]:

@@ -88,20 +88,15 @@ def mapped(
     graph: Graph, source: Source, map: Given, leave_out: Collection[str] = (), fresh: Collection[str] = ()
 ) -> tuple[Checkpoint, NameMap]:
     """The checkpoint under the spec's names, and how they were found; see `map_weights`."""
-    given = {**_read_given(map), **dict.fromkeys(leave_out)}
-    found = taken(graph, source, given, fresh)
-    names = map_weights(graph, found, given, fresh)
+    found, names = map_weights(graph, source, {**_read_given(map), **dict.fromkeys(leave_out)}, fresh)
     return replace(found, tensors=names.apply(found)), names
 
 
-def taken(graph: Graph, source: Source, given: Given, fresh: Collection[str]) -> Checkpoint:
-    """The checkpoint under its own names, without what is left out. Raises ArchError (E0810, E0819)."""
-    out = [name for name, to in _read_given(given).items() if to is None]
-    return read(source, [name for name, _ in _tensors(graph, ())], out, fresh)
-
-
-def map_weights(graph: Graph, source: Source, given: Given = None, fresh: Collection[str] = ()) -> NameMap:
-    """Maps a checkpoint's tensors to the spec's: by names where all agree, else by structure.
+def map_weights(
+    graph: Graph, source: Source, given: Given = None, fresh: Collection[str] = ()
+) -> tuple[Checkpoint, NameMap]:
+    """The checkpoint under its own names, and the map of its tensors to the spec's: by names where all agree, else by
+    structure.
 
     `given` names tensors whose place is known, and those that are left out; the rest is found. `fresh` are names,
     scopes or patterns of the spec's tensors that keep their initial values. Raises ArchError: E0810 where the
@@ -110,14 +105,14 @@ def map_weights(graph: Graph, source: Source, given: Given = None, fresh: Collec
     """
     pairs = _read_given(given)
     known = {name: to for name, to in pairs.items() if to is not None}
-    found = taken(graph, source, pairs, fresh)
+    found = read(source, [name for name, _ in _tensors(graph, ())], [p for p in pairs if p not in known], fresh)
     spec = dict(_tensors(graph, found.fresh))
     state, _ = carried(found.tensors, graph, found.fresh)
     tensors = {name: TensorKind(tuple(t.shape), t.is_floating_point()) for name, t in state.items()}
     second = second_names(state)
     pins = _checked({n if n in tensors else n.removeprefix(found.scope): to for n, to in known.items()}, tensors, spec)
     made, remarks = _mapped(graph, tensors, spec, second, pins, found.fresh)
-    return NameMap(made, remarks, found.left_out, found.fresh)
+    return found, NameMap(made, remarks, found.left_out, found.fresh)
 
 
 def _tensors(graph: Graph, without: Collection[str]) -> Iterator[tuple[str, TensorKind]]:

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `open_sizes` | 2.7 on | files of one image would be wrong; with torch 2.10 pools would fix sizes |
 | `open_lengths` | 2.6 on | torch.export holds recurrent layers to one number of tokens |
-| `operators_kept` | 2.6 on | a second for each ONNX file after the first of a process |
+| `operators_kept` | 2.6 on | a second for each later ONNX file; with torch 2.15 LSTMs of two directions |
 | `is_open` | 2.6 on | which sizes of an exported program are open |
 | `written_out` | 2.6 on | ONNX files of RNNs, and of LSTMs with a projection |
 | `in_simpler_calls` | 2.6 on | reading of functions that torch writes out in others |
@@ -129,12 +129,14 @@ def operators_kept() -> Iterator[None]:
         return _TABLES[key]
 
     registry.from_torchlib = staticmethod(kept)
-    strategies.patch_dynamic_shape_rnn_decompositions = nullcontext
+    if loops is not None:
+        strategies.patch_dynamic_shape_rnn_decompositions = nullcontext
     try:
         yield
     finally:
         registry.from_torchlib = own
-        strategies.patch_dynamic_shape_rnn_decompositions = loops
+        if loops is not None:
+            strategies.patch_dynamic_shape_rnn_decompositions = loops
 
 
 _TABLES: dict[Any, Any] = {}

@@ -40,8 +40,8 @@ def verify(
     """The largest difference, as a share of the largest number: 0 where all is equal bit for bit.
 
     Both run with the source's weights, those that hold one number everywhere changed a little, so that no layer's work
-    is hidden; in evaluation and in training, with the same random numbers. `outputs` has
-    what the module returns in each mode, `code` the layers of the host. Raises ArchError (E1205) where they differ.
+    is hidden; at the sizes of `_tried`, in evaluation and in training, with the same random numbers. `outputs` has what
+    the module returns in each mode, `code` the layers of the host. Raises ArchError (E1205) where they differ.
     """
     kept = module.state_dict()
     ours, theirs = graph.tensor_shapes(), {name: tuple(tensor.shape) for name, tensor in kept.items()}
