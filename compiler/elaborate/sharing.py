@@ -12,7 +12,18 @@ from ...dsl.source import Span
 from ..ir.graph import Node, Scope
 from .environment import names_in
 from .module_names import OpenScope, claim, unused_name
-from .networks import Around, Bare, Identity, Labelled, Layer, Sequence, has_weights, replaced
+from .networks import (
+    Around,
+    Bare,
+    Frozen,
+    Identity,
+    Labelled,
+    Layer,
+    Recompute,
+    Sequence,
+    has_weights,
+    replaced,
+)
 from .values import Label, Listed, Network, Pending, Result, Tensors
 
 if TYPE_CHECKING:
@@ -175,6 +186,8 @@ class Shared(Around):
 
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         self.applications += 1
+        if _is_shared(self.inner):
+            return machine.apply(self.inner, inputs, self.span, pending)
         if self.applications == 1:
             return self._share(machine, inputs, pending)
         if machine.unopened:
@@ -241,6 +254,13 @@ class Shared(Around):
         scope = machine.descend(label)
         name = claim(scope, label.segments[-1], label.span)
         scope.children[name] = self.home
+
+
+def _is_shared(network: Any) -> bool:
+    """Whether a network is something that is shared already, and nothing around it has a scope."""
+    while isinstance(network, (Frozen, Recompute)):
+        network = network.inner
+    return isinstance(network, Shared)
 
 
 @dataclass(slots=True, eq=False, repr=False)

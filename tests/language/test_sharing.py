@@ -27,3 +27,21 @@ def test_what_is_applied_twice_is_shared_or_a_block(element: str, name: str, way
         text = text.replace("[conv(4, 3)", f"[{name}").replace(start[:2], f"{declared}\n{start[:2]}", 1)
     text = text.replace(" }", f"\n expect params == {kernels} * 4 * 4 * 9 }}")
     assert archc.check(text=text) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "names"),
+    [
+        ("conv(4, 3)", {"f.weight", "again.weight"}),
+        ("conv(4, 3) ** 1", {"f.0.weight", "again.0.weight"}),
+        ("conv(4, 3) -> prelu", {"f.conv.weight", "f.prelu.weight", "again.conv.weight", "again.prelu.weight"}),
+        ("norm: fresh(prelu)", {f"{name}.norm.{place}.weight" for name in ("f", "again") for place in (0, 1)}),
+    ],
+)
+@pytest.mark.parametrize("given", ["f", "frozen(f)", "recompute(f)"])
+def test_another_name_of_what_is_shared_is_no_module_around_it(network: str, names: set[str], given: str) -> None:
+    twice = "block twice(f) { shared g = f\n output in -> g -> relu -> again: g }\n"
+    text = f"{twice}{INPUT} shared f = {network}\n output x -> twice({given}) }}"
+    assert set(archc.loads(text).module().state_dict()) == names
+    first = f"{INPUT} shared f = {network}\n shared g = {given}\n output x -> f: g -> relu -> again: g }}"
+    assert set(archc.loads(first).module().state_dict()) == names
