@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .graph import Graph, Node, Scope, Value, scopes
+from .graph import Graph, Node, Scope, Value, registered, scopes
 
 
 class Names:
@@ -14,10 +14,9 @@ class Names:
     def __init__(self, graph: Graph):
         self.depth: dict[Scope, int] = {graph.root: 0}
         self.holders: dict[Scope | tuple[Scope, str], list[tuple[Scope, str]]] = defaultdict(list)
-        for scope in scopes(graph.root):
-            for name, item in scope.children.items():
-                held = self.holders[_key(item)]
-                held.insert(0 if scope.names_first(name) else len(held), (scope, name))
+        for scope, name in registered(graph.root):
+            held = self.holders[_key(scope.children[name])]
+            held.insert(0 if scope.names_first(name) else len(held), (scope, name))
 
     def depth_of(self, scope: Scope) -> int:
         """How many scopes are around it."""

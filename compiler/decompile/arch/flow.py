@@ -65,9 +65,11 @@ class Flow:
         names.release(found, words)
 
     def write(self, unit: Unit) -> None:
-        """Fills in the statements and result of a unit and of those in it."""
+        """Fills in the statements and result of a unit and of those in it. Of what is shared the first application is
+        written, and stands for the others."""
         for child in unit.children:
-            self.write(child)
+            if child.cell is None or child.scope is not None:
+                self.write(child)
         _Body(self, unit).write()
         name_parts(unit, self.places, self.keys)
 
@@ -91,7 +93,7 @@ class Flow:
         names, values = settings(node.op, beside)
         values = [Named(self.graph.nodes[node.inputs[-1][0]].name) if isinstance(v, Columns) else v for v in values]
         call = Term("layer", (node.op.called, names, beside), values, tensors or [])
-        return Term("wrap", ("frozen",), parts=[call]) if node.frozen and node.op.has_weights else call
+        return Term("wrap", ("frozen",), parts=[call]) if self.places.freezes(node) and node.op.has_weights else call
 
     def beside(self, node: Node) -> tuple[str, ...]:
         """The parameters for which a call gives tensors: not those that it implies."""
@@ -171,7 +173,7 @@ class _Body:
             if child.start in self.flow.places.second:
                 scope, name = self.flow.places.second[child.start]
                 path = relative(f"{scope.path}.{name}".lstrip("."), self.unit)
-            if path == child.cell.name and child.cell in self.unit.shares:
+            elif path == child.cell.name and child.cell in self.unit.shares:
                 path = ""
         frozen = child.cell is not None and child.start in child.cell.frozen
         for word in (*child.wraps, *(["frozen"] if frozen else [])):

@@ -198,7 +198,8 @@ def _same(parts: list[Term], keys: Keys) -> list[Term]:
     done: list[Term] = []
     for part in parts:
         last = done[-1] if done else part
-        if last.tag == "repeat" and last.parts[0].tag == part.tag == "shared" and keys.equal(last.parts[0], part):
+        power = last.tag == "repeat" and last.data == (None, None)
+        if power and last.parts[0].tag == part.tag == "shared" and keys.equal(last.parts[0], part):
             last.values[0] += 1
         elif done and last.tag == part.tag == "shared" and keys.equal(last, part):
             done[-1] = Term("repeat", (None, None), [2], [part])

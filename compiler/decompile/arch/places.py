@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from typing import Any, cast
 
-from ...ir.graph import Graph, Node, Scope, Value, scopes
+from ...ir.graph import Graph, Node, Scope, Value, registered
 from ...ir.region_tree import RegionTree
 from ...ops.given import with_weights
 from .cells import cells_of
@@ -20,6 +20,7 @@ class Places:
         self.tree = RegionTree(graph, by_first=True)
         self.cells = cells_of(self.tree)
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
+        self.thawed = {index for cell in self.cells for index in cell.thawed}
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
         """The cell that each node of a later application is of."""
         self.second: dict[int, tuple[Scope, str]] = {}
@@ -74,9 +75,10 @@ class Places:
                 site = self.tree.region_of(node.index).scope
                 later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
         labels = {id(scope) for scope in self.layers.values()}
-        names = ((s, name) for s in scopes(self.graph.root) if id(s) not in labels for name in s.children)
         tensors: dict[int, list[tuple[Scope, str]]] = {}
-        for scope, name in (place for place in names if not place[0].names_first(place[1])):
+        for scope, name in registered(self.graph.root):
+            if id(scope) in labels or scope.names_first(name):
+                continue
             child = scope.children[name]
             if isinstance(child, Node) and child.op.is_parameter:
                 tensors.setdefault(child.index, []).append((scope, name))
@@ -106,6 +108,10 @@ class Places:
             last = uses[index][-len(names) :] if names else []
             self.renamed.update(zip(last, names, strict=False))
             self.idle += [f"{scope.path}.{name}".lstrip(".") for scope, name in names[len(last) :]]
+
+    def freezes(self, node: Node) -> bool:
+        """Whether the text freezes a node where that stands, and not an application of something shared around it."""
+        return node.frozen and node.index not in self.thawed
 
     def may_follow(self, node: Node, scope: Scope) -> bool:
         """Whether a node of a scope may as well stand behind it: something that is shared from elsewhere, and has no

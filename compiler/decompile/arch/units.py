@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 from ...elaborate.environment import MISSING
@@ -14,7 +13,7 @@ from ...elaborate.networks import LayerKind
 from ...ir.graph import Graph, Node, Scope, Value
 from ...ir.instantiations import as_given
 from ...ops.broadcast import lead
-from .cells import Cell
+from .cells import Cell, recomputed
 from .places import Places
 from .terms import IN, Term, Variable, walk
 
@@ -115,8 +114,9 @@ def units_of(graph: Graph, places: Places) -> Unit:
     """The whole architecture as a unit, with the units in it."""
     runs = [*_scopes(graph, places)]
     runs += [_Run(*run, None, cell, rank=SHARED) for cell in places.cells for run in cell.runs[1:]]
-    runs += [_Run(*run, wraps=("recompute",), rank=RECOMPUTED) for run in _recomputed(graph)]
-    runs += _tensors(graph)
+    parts = recomputed(graph.nodes) + [run for cell in places.cells for run in cell.recomputed]
+    runs += [_Run(*run, wraps=("recompute",), rank=RECOMPUTED) for run in parts]
+    runs += _tensors(graph, places)
     root = Unit(graph.root, graph.root, 0, len(graph.nodes))
     open_units = [root]
     for run in sorted(runs, key=lambda run: (run.start, -run.end, run.rank)):
@@ -137,14 +137,14 @@ def _unit(graph: Graph, run: _Run, home: Scope) -> Unit:
     return Unit(run.scope, run.scope or home, run.start, run.end, block=block, cell=run.cell, wraps=run.wraps)
 
 
-def _tensors(graph: Graph) -> Iterator[_Run]:
+def _tensors(graph: Graph, places: Places) -> Iterator[_Run]:
     """The tensors of an architecture's own that are parts by themselves: a learned one that does not train, which only
     a part as a whole can say, and one whose name means something else in what is around."""
     kinds = {node.op.kind for node in graph.nodes}
     for node in graph.nodes:
         op: Any = node.op
-        if op.is_parameter and ((node.frozen and op.learned) or _is_said(node.name, kinds)):
-            frozen = ("frozen",) if node.frozen and op.learned else ()
+        frozen = ("frozen",) if op.is_parameter and op.learned and places.freezes(node) else ()
+        if op.is_parameter and (frozen or _is_said(node.name, kinds)):
             yield _Run(node.index, node.index + 1, wraps=frozen, rank=ALONE)
 
 
@@ -179,7 +179,7 @@ def _scopes(graph: Graph, places: Places) -> Iterator[_Run]:
     """The runs of nodes that are scopes: those of which nothing stands elsewhere. Of one that only a body can say the
     first run is a part, and what comes later is added by paths."""
     cells = {cell.scope: cell for cell in places.cells}
-    parts, labels = _recomputed(graph), {id(scope) for scope in places.layers.values()}
+    parts, labels = _whole_runs(graph, places), {id(scope) for scope in places.layers.values()}
     last_use = {value: node.index for node in graph.nodes for value in node.inputs}
     stack = [(child, False) for child in reversed(places.tree.root.children)]
     while stack:
@@ -216,10 +216,26 @@ def _only_tensors(graph: Graph, indices: Collection[int], first: list[str]) -> b
     return not first and all(graph.nodes[i].op.is_parameter for i in indices)
 
 
-def _crossed(parts: list[tuple[int, int]], start: int, end: int) -> int | None:
-    """Where a run of nodes first enters or leaves one of some runs that holds a part of it, and not all. These are in
-    order and apart."""
-    around = [parts[place - 1] for i in (start, end) if (place := bisect_left(parts, (i,)))]
+def _whole_runs(graph: Graph, places: Places) -> list[list[tuple[int, int]]]:
+    """The runs of nodes that are units whatever is around them: what is recomputed, and the applications of what is
+    shared. Each row is in order, and its runs are apart."""
+    rows = [recomputed(graph.nodes), sorted(run for cell in places.cells for run in cell.recomputed)]
+    around: list[tuple[int, int]] = []
+    nested: list[list[tuple[int, int]]] = []
+    for start, end in sorted((run for cell in places.cells for run in cell.runs), key=lambda run: (run[0], -run[1])):
+        while around and around[-1][1] <= start:
+            around.pop()
+        if len(around) == len(nested):
+            nested.append([])
+        nested[len(around)].append((start, end))
+        around.append((start, end))
+    return rows + nested
+
+
+def _crossed(parts: Iterable[list[tuple[int, int]]], start: int, end: int) -> int | None:
+    """Where a run of nodes first enters or leaves one of some runs that holds a part of it, and not all. These are rows
+    of runs in order and apart."""
+    around = [row[place - 1] for row in parts for i in (start, end) if (place := bisect_left(row, (i,)))]
     cuts = [b for a, b in around if a < start < b < end] + [a for a, b in around if start < a < end < b]
     return min(cuts, default=None)
 
@@ -274,12 +290,6 @@ def insert(graph: Graph, unit: Unit, start: int, end: int) -> Unit:
     made.children = inner
     unit.children[first:last] = [made]
     return made
-
-
-def _recomputed(graph: Graph) -> list[tuple[int, int]]:
-    parts = groupby(graph.nodes, key=lambda node: id(node.recompute) if node.recompute is not None else None)
-    rows = [[node.index for node in nodes] for part, nodes in parts if part is not None]
-    return [(row[0], row[-1] + 1) for row in rows]
 
 
 def instances(root: Unit) -> dict[int, list[Unit]]:

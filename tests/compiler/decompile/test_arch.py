@@ -143,6 +143,16 @@ BODIES = [
     "shared f = conv(3, 3)\n shared g = f\n output x -> f -> a: g -> b: g",
     "shared f = power(2)\n shared h = [relu]\n output x -> f -> a: f -> h -> c: h",
     "shared g = relu -> conv(3, 3)\n output x -> recompute(g) -> g -> a.b.c: g",
+    "shared g = [fresh(bn), conv(3, 1)]\n output x -> frozen(g) -> g -> frozen(g)",
+    "shared g = frozen(fresh(bn)) -> conv(3, 1) -> fresh(bn)\n output x -> a: frozen(g) -> b: g",
+    "shared g = recompute(conv(3, 1) -> gated) -> relu\n output x -> recompute(g) -> g -> recompute(relu -> g)",
+    "shared g = 2 * (gated ** 1)\n y = x -> (id + g)\n output y + (u: (x -> (id + other: g)))",
+    "shared g = gated\n output (x -> u: [g, bn, g]) -> v{0..}: g ** 3",
+    "shared g = gated\n y = u: (x -> (id + again: g))\n output y -> (id + again: g)",
+    "shared g = (power(2) + conv(3, 3)) ** 1\n y = u: (x -> scaled_by(g))\n output y -> p.v: (p.w: g -> p.g: g) -> g",
+    "shared g = gated\n y = x -> relu -> g\n z = p.u: (x -> one: g)\n output y -> p.two: g -> p.g: g",
+    "shared g = conv(3, 3) ** 1\n output x -> twice(g)",
+    "y = u: (x -> twice(twice(conv(3, 1) -> bn)))\n output y",
     "output x -> named -> conv(8, 3)",
     "output where(x >= 0.5 and not (0.2 < x) or x < (x -> relu), x, -1) + where(x == 0, 0, -100)",
     "output power(2, x) + power(x, x -> relu) + (x -> power(3))",
@@ -163,6 +173,7 @@ def test_a_body_is_the_same_again(statements: str) -> None:
     blocks += "block rep(c) { order id2, b\n output (in -> a: conv(c, 1)) + (in -> b: conv(c, 3)) + (in -> id2: bn) }\n"
     blocks += "block scaled() { param s = ones([1, in.channels, 1, 1])\n output s * in -> relu }\n"
     blocks += "block twice(f) { shared g = f\n output in -> g -> relu -> again: g }\n"
+    blocks += "block scaled_by(f) { param s = ones([1, 3, 1, 1])\n output (in * s -> f) + (in -> inner: conv(3, 1)) }\n"
     blocks += "block masked(low) = where((in -> conv(3, 1)) > low, in -> bn, 0)\n"
     blocks += "block named() { param conv = ones([1, 3, 1, 1])\n output in * conv }\n"
     blocks += "block wide() { draw c = choice(2)\n output (in, in -> relu) -> drop_mean(0.1, survivor = c) }\n"
