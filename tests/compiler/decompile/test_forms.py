@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from python_compare import assert_equal_modules, assert_same_function, load_source
-from random_programs import elaborated, graphs, images, programs
+from random_graphs import graphs
+from random_programs import elaborated, images, programs
 from torch import nn
 
 import archc

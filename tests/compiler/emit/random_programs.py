@@ -1,12 +1,10 @@
-"""Random programs and random graphs, for tests that hold the forms of one architecture to each other.
+"""Random programs, for tests that hold the forms of one architecture to each other.
 
 `programs()` draws specs. All tensors in them have 4 channels and one size, so that whatever is merged fits. They have
 blocks with bodies of statements and of expressions, layers whose weights are computed, labels (names, paths into scopes
 that other labels lead into as well, numbers, quotes), lists in lists, powers, arithmetic of tensors and networks with
 each other and with numbers, `order`, `shared`, `fresh`, `param`, `buffer`, `draw`, `frozen`, `recompute`, several
 outputs, tuples, and outputs for training only. Most are legal; `elaborated` leaves an example out where one is not.
-
-`graphs()` draws what no text says but a rewrite may make: graphs by hand whose scopes interleave.
 """
 
 from __future__ import annotations
@@ -16,15 +14,8 @@ from dataclasses import dataclass, field
 import torch
 from hypothesis import assume
 from hypothesis import strategies as st
-from python_builder import GraphBuilder
 
-from archc.compiler.ir.graph import Graph, Scope, Value
-from archc.compiler.ops.activation import ReLU
-from archc.compiler.ops.conv import Conv
-from archc.compiler.ops.core import Affine
-from archc.compiler.ops.dropout import Dropout
-from archc.compiler.ops.merge import Add, Concat
-from archc.compiler.ops.norm import BatchNorm
+from archc.compiler.ir.graph import Graph
 from archc.compiler.program import Program
 
 CHANNELS = 4
@@ -283,10 +274,53 @@ class _Drawn:
         )
 
 
+SHARED = [
+    "gated", "frozen(gated)", "recompute(gated)", "a: gated", "gated -> conv(4, 1)", "(power(2) + conv(4, 3)) ** 1",
+    "[power(2), conv(4, 3)] ** 1", "(s1w{0..}: gated ** 1)", "(relu + conv(4, 3)) ** 2", "around(bn)", "both(gated)",
+    "tied", "id + tied", "dropped -> conv(4, 1)", "fresh(conv(4, 3))", "[fresh(bn), conv(4, 1)]",
+    "id + fresh(conv(4, 3) -> bn)", "recompute(conv(4, 1) -> gated) -> relu", "frozen(conv(4, 3)) -> gated",
+    "around(around(gated))", "2 * (gated ** 1)", "p.a: (gated -> relu)", "p.0: (power(2) + conv(4, 3))",
+    "[[conv(4, 3), relu]]", "[fresh(bn), recompute(gated), fresh(conv(4, 1))]", "both(recompute(gated)) -> relu",
+    "[frozen(fresh(bn)), conv(4, 1), fresh(conv(4, 3))]", "u: (recompute(conv(4, 3) -> bn)) -> id",
+]  # fmt: skip
+APPLIED = [
+    "{0}", "{0} -> relu -> {0}", "a: {0}", "p.c: {0} -> p.{0}: {0}", "recompute(relu -> {0})", "[relu, {0}]",
+    "{0} ** 2", "(s2w{{0..}}: {0} ** 3)", "both({0})", "around({0})", "id + {0}", "frozen({0})", "q.r.d: ({0} -> relu)",
+    "a: (relu -> {0})", "[[{0}]]", "p.5: {0}", "id + a: {0}", "[{0}, bn, {0}]", "each({0})", "conv(4, 3)",
+]  # fmt: skip
+STATEMENTS = [
+    "{s} -> {n}",
+    "({s} -> {n}) + {s}",
+    "b{i}: ({s} -> {n})",
+    "(p.c{i}: ({s} -> {n})) + x",
+    "({s}, x) -> sum -> {n}",
+]
+
+
 @st.composite
-def programs(draw: st.DrawFn) -> str:
-    """The text of a spec whose architecture is called Net."""
+def sharing(draw: st.DrawFn) -> str:
+    """The text of a spec whose architecture is called Net, and applies shared networks in all kinds of ways."""
+    lines, tensors = ["input x: [N, 4, 6, 6]"], ["x"]
+    for number, network in enumerate(draw(st.lists(st.sampled_from(SHARED), min_size=1, max_size=3))):
+        lines.append(f"shared f{number} = {network}")
+        for form in draw(st.lists(st.sampled_from(APPLIED), min_size=1, max_size=4)):
+            applied = form.format(f"f{draw(st.integers(max(0, number - 1), number))}")
+            source = draw(st.sampled_from(tensors[-2:]))
+            count = len(tensors)
+            lines.append(f"t{count} = " + draw(st.sampled_from(STATEMENTS)).format(s=source, n=applied, i=count))
+            tensors.append(f"t{count}")
+    lines.append(f"output {' + '.join(tensors[1:])}")
+    return GIVEN + "arch Net {\n  " + "\n  ".join(lines) + "\n}\n"
+
+
+@st.composite
+def _drawn(draw: st.DrawFn) -> str:
     return _Drawn(draw).program()
+
+
+def programs() -> st.SearchStrategy[str]:
+    """Texts of specs whose architecture is called Net."""
+    return st.one_of(_drawn(), _drawn(), _drawn(), sharing())
 
 
 def elaborated(text: str) -> Graph:
@@ -301,92 +335,3 @@ def images(graph: Graph, batch: int = 2) -> list[torch.Tensor]:
     """Inputs of a drawn architecture at its usual sizes, the same on every call."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(batch, *entry.nominal[1:], generator=generator) for entry in graph.inputs]
-
-
-# --- graphs by hand ------------------------------------------------------------------------
-
-PATHS = [(), ("a",), ("a", "b"), ("a", "b", "0"), ("a", "b", "1"), ("c",), ("c", "s1-x"), ("n",), ("d1",), ("d2",)]
-KINDS = ["conv", "conv", "bn", "relu", "dropout", "add", "add", "affine", "concat", "again", "alias", "both", "both"]
-STEPS = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.sampled_from(range(len(PATHS))), st.integers(0, 5), st.integers(0, 5)),
-    min_size=1,
-    max_size=24,
-)
-
-
-def _enter(build: GraphBuilder, path: tuple[str, ...]) -> None:
-    build.scope = build.graph.root
-    for name in path:
-        child = build.scope.children.get(name)
-        if child is None:
-            child = build.scope.children[name] = Scope(name, build.scope, block=None if name.isdigit() else name[0])
-        assert isinstance(child, Scope)
-        build.scope = child
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    """A graph of two inputs whose scopes interleave, with shared layers and second names."""
-    build = GraphBuilder("Net")
-    values = [build.input(1, CHANNELS, 4, 4, name="x"), build.input(1, CHANNELS, 4, 4, name="other")]
-    modules: list[int] = []
-    for number, (kind, place, first, second) in enumerate(draw(STEPS)):
-        _enter(build, PATHS[place])
-        a, b = values[-1 - first % len(values)], values[-1 - second % len(values)]
-        name = str(len(build.scope.children)) if PATHS[place] == ("n",) else f"{kind}{number}"
-        match kind:
-            case "conv":
-                values.append(build.add(Conv(channels=CHANNELS, kernel=1 + 2 * (second % 2)), a, name=name))
-            case "bn" | "relu" | "dropout":
-                op = {"bn": BatchNorm, "relu": ReLU, "dropout": Dropout}[kind]()
-                values.append(build.add(op, a, name=name))
-            case "add":
-                values.append(build.add(Add(), a, b))
-            case "affine":
-                values.append(build.add(Affine(scale=0.5 + first), a))
-            case "concat":
-                wide = build.add(Concat(), a, b)
-                values.append(build.add(Conv(channels=CHANNELS, kernel=1), wide, name=name))
-            case "again" | "both" if modules:
-                owner = modules[first % len(modules)]
-                if kind == "both":
-                    build.scope.children[name] = build.graph.nodes[owner]
-                values.append(build.add(build.graph.nodes[owner].op, b, owner=owner))
-            case "alias" if modules:
-                build.scope.children[name] = build.graph.nodes[modules[first % len(modules)]]
-        node = build.graph.nodes[-1]
-        fits = node.name and build.graph.type_of(node.inputs[0]).channels == CHANNELS
-        if fits and node.owner == node.index and node.index not in modules:
-            modules.append(node.index)
-    _use_up(build, values)
-    _without_empty(build.graph)
-    count, training = draw(st.integers(1, 3)), draw(st.booleans())
-    for number in range(count):
-        name = f"o{number}" if count > 1 else None
-        build.output(values[-1 - number % len(values)], name=name, when_training=training and number > 0)
-    return build.graph
-
-
-def _use_up(build: GraphBuilder, values: list[Value]) -> None:
-    """Adds up what nothing takes, since a layer on which no output depends is none that a program may have."""
-    taken = {value for node in build.graph.nodes for value in node.inputs}
-    left = [value for value in values if value not in taken]
-    if len(left) > 1:
-        build.scope = build.graph.root
-        values.append(build.add(Add(), *left))
-
-
-def _without_empty(graph: Graph) -> None:
-    """Takes scopes away that hold no layer, which a program does not have either."""
-
-    def fill(scope: Scope) -> bool:
-        inner = [(name, child) for name, child in scope.children.items() if isinstance(child, Scope)]
-        for name, child in inner:
-            if not fill(child):
-                del scope.children[name]
-        return bool(scope.children)
-
-    fill(graph.root)
-    for node in graph.nodes:
-        while node.scope.parent is not None and not node.scope.children:
-            node.scope = node.scope.parent

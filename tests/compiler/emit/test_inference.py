@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
-from random_programs import elaborated, graphs, images, programs
+from random_graphs import graphs
+from random_programs import elaborated, images, programs
 from torch import Tensor, nn
 
 import archc

@@ -13,8 +13,9 @@ import pytest
 import torch
 from elaborated_zoo import FIRST_OR_ALL, shipped_graphs
 from hypothesis import given, settings
+from random_graphs import graphs
 from random_nets import nets
-from random_programs import elaborated, graphs, programs
+from random_programs import elaborated, programs
 
 import archc
 from archc.compiler.decompile.arch.same import first_discrepancy
