@@ -48,10 +48,13 @@ def sent() -> int:
 
 
 def quiet() -> int:
-    """What all ranks have sent when nobody sends any more."""
+    """What all ranks have sent when nobody sends any more, which takes a while where other work has the machine."""
     dist.barrier()
-    time.sleep(0.05)
-    return sent()
+    before, now = -1, sent()
+    while before != now:
+        time.sleep(0.1)
+        before, now = now, sent()
+    return now
 
 
 def bytes_of(tensors: Any) -> int:
@@ -191,6 +194,7 @@ def main(asked: dict[str, Any], batch: int) -> None:
                 ),
                 flush=True,
             )
+    dist.barrier()
     dist.destroy_process_group()
 
 
