@@ -65,6 +65,7 @@ def bordered(module: nn.Module, training: bool) -> Iterator[None]:
     for names in spaces:
         if not looked_for.isdisjoint(map(id, names.values())):  # nearly all have none, and this is quick to see
             held += [(names, name, value, instead[id(value)]) for name, value in names.items() if id(value) in instead]
+    before = {*sys.modules}
     try:
         for names, name, _, made in held:
             names[name] = made
@@ -72,6 +73,10 @@ def bordered(module: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for names, name, value, _ in held:
             names[name] = value
+        for imported in sys.modules.keys() - before:  # which may have taken the name from a module that had another
+            names = getattr(sys.modules[imported], "__dict__", {})
+            for name in [name for name, value in names.items() if value is checkpoint]:
+                names[name] = utils.checkpoint
 
 
 def _namespaces(module: nn.Module) -> list[dict[str, Any]]:

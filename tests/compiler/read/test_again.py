@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,22 @@ def test_checkpoints_of_torch_are_read(reentrant: bool) -> None:
         module(x).square().sum().backward()
         found.append([p.grad for p in module.parameters()])
     torch.testing.assert_close(*found)
+
+
+class Importing(nn.Module):
+    """Its forward imports a Python module that takes torch's function by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        late = importlib.import_module("imported_late")
+        return late.checkpoint(self.conv, x, use_reentrant=False)
+
+
+def test_what_is_imported_meanwhile_has_the_function_of_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_late.py").write_text("from torch.utils.checkpoint import checkpoint\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    archc.from_torch(Importing(), (2, 3, 8, 8))
+    assert sys.modules.pop("imported_late").checkpoint is checkpoint
