@@ -205,7 +205,9 @@ class Resolved:
             case ast.Default():
                 for child in children(node):
                     self._expression(child, names)
-            case ast.Order() | ast.Use():
+            case ast.Order():
+                self._order(node, names)
+            case ast.Use():
                 pass
             case _:
                 for child in children(node):
@@ -236,6 +238,14 @@ class Resolved:
             self._expression(body, names)
         for claim in node.claims if isinstance(node, ast.ArchDef) else ():
             self._statement(claim, names)
+
+    def _order(self, node: ast.Order, names: Names) -> None:
+        """The names of what is shared in an order, where no label is such a name."""
+        labels = {inner.label.span.text for inner, _ in walk(names.node) if isinstance(inner, ast.Labelled)}
+        for label in node.labels:
+            binding = names.own.get(label.span.text)
+            if binding is not None and binding.kind == "network" and label.span.text not in labels:
+                self._use(label.span, binding)
 
     def _sizes(self, dim: ast.Expr, names: Names) -> None:
         """The names of a declared size: those without a value are sizes that stay open."""

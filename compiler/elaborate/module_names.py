@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
@@ -109,17 +110,25 @@ def _may_be_renamed(name: str, to: str) -> bool:
     return (name != name.lower() or hasattr(builtins, name)) and to == to.lower()
 
 
+class Declared(Protocol):
+    """What is shared: `home` is the module that it is, once it is applied."""
+
+    home: Scope | Node | None
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class OpenScope(Scope):
     """A scope under construction: `counter` numbers list elements, `written` says where each label stands, and children
     that name themselves wait under provisional keys until every label is known. `order` has the labels of `order`
-    statements, each with its place there, or with None where the part may be absent. `layer`: it stands for a layer
-    whose weights were given. `toll`: steps of whatever is put into it, beside those of itself.
+    statements, each with its place there, or with None where the part may be absent. `declared` has what is `shared` in
+    the body that fills it, by name. `layer`: it stands for a layer whose weights were given. `toll`: steps of whatever
+    is put into it, beside those of itself.
     """
 
     counter: int = 0
     written: dict[str, Span] = field(default_factory=dict)
     order: dict[str, Span | None] = field(default_factory=dict)
+    declared: dict[str, Declared] = field(default_factory=dict)
     layer: bool = False
     again: dict[str, int] = field(default_factory=dict)
     depth: int = field(init=False)
@@ -227,7 +236,8 @@ def _unused(scope: OpenScope, name: str) -> str:
 def settle(scope: OpenScope, compared: Compared) -> Iterator[Fault]:
     """Gives every child that names itself its name, and puts the children into the stated order.
 
-    Yields a Fault for each name in that order which no child has.
+    What is shared and stands in that order has its name as a child, beside the labels of its applications. Yields a
+    Fault for each name in the order which no child has.
     """
     waiting = [key for key in scope.children if key.startswith(" ")]
     if not waiting and not scope.order:
@@ -238,13 +248,46 @@ def settle(scope: OpenScope, compared: Compared) -> Iterator[Fault]:
         if key.startswith(" ") and isinstance(child, Node):
             child.name = key = names.new(own_name(child))
         children[key] = child
-    if scope.order:
-        for name, span in scope.order.items():
-            if span is not None and name not in children:
-                parts = few(list(children), most=20)
-                hints = compared.did_you_mean(name, list(children)) or (f"its parts are {parts}",)
-                yield fault("E0510", f"`order` names `{name}`, and no part here has this label", span, *hints)
-        first = {name: children[name] for name in scope.order if name in children}
-        children = first | children
+    kept: list[str] = []
+    for name, span in scope.order.items():
+        if name in children:
+            continue
+        home = _home(scope, name)
+        if home is not None:
+            try:
+                check_segment(name, span)
+            except Fault as problem:
+                yield problem
+            children[name] = home
+            kept.append(name)
+        elif span is not None:
+            known = [*children, *(name for name in scope.declared if _home(scope, name) is not None)]
+            hints = compared.did_you_mean(name, known) or (f"its parts are {few(known, most=20)}",)
+            yield fault("E0510", f"`order` names `{name}`, and no part here has this label", span, *hints)
+    first = {name: children[name] for name in scope.order if name in children}
     scope.children.clear()
-    scope.children.update(children)
+    scope.children.update(first | children)
+    for name in kept:
+        _own_first(scope, name)
+
+
+def _home(scope: OpenScope, name: str) -> Scope | Node | None:
+    """The module that something shared is which a scope declares under a name, None where it has no layers."""
+    home = scope.declared[name].home if name in scope.declared else None
+    return None if isinstance(home, Scope) and not home.children else home
+
+
+def _own_first(scope: OpenScope, name: str) -> None:
+    """Makes the name of something shared its own, where it comes before that in the checkpoint: as in torch, the first
+    name is that under which parameters are listed."""
+    item = scope.children[name]
+    around: Scope | Node = item
+    while around.holder is not None and around.holder is not scope:
+        around = around.holder
+    names = list(scope.children)
+    if around.holder is scope and names.index(name) < names.index(around.name):
+        item.name = name
+        if isinstance(item, Scope):
+            item.parent = scope
+        else:
+            item.scope = scope

@@ -59,6 +59,7 @@ def _shared(ctx: Statements, node: ast.Shared, environment: Environment) -> None
     if value is not POISON:
         ctx.events += 1
         value = Shared(as_network(value, node.value.span), node.name, node.span, ctx.scope)
+        ctx.scope.declared[node.name] = value
     environment.names[node.name] = value
 
 

@@ -121,6 +121,14 @@ def test_rename_across_files(project: Workspace, tmp_path: Path) -> None:
     assert archc.check(tmp_path / "user.arch") == []
 
 
+def test_rename_of_what_an_order_names(tmp_path: Path) -> None:
+    text = "arch A {\n  input x: [N, 4, 8, 8]\n  order stem, body\n  shared ‸stem = conv(4, 3)\n"
+    text += "  output x -> body: (first: stem -> conv(4, 1))\n}\n"
+    document, at = spot(Workspace(), tmp_path / "order.arch", text)
+    renamed = applied(document.source.text, rename(document, at, "trunk"))
+    assert renamed == text.replace("‸", "").replace("stem", "trunk") and archc.check(text=renamed) == []
+
+
 @pytest.mark.parametrize(
     ("text", "new", "why"),
     [

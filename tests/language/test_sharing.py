@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 
 import pytest
+from torch import nn
 
 import archc
 
@@ -45,3 +47,30 @@ def test_another_name_of_what_is_shared_is_no_module_around_it(network: str, nam
     assert set(archc.loads(text).module().state_dict()) == names
     first = f"{INPUT} shared f = {network}\n shared g = {given}\n output x -> f: g -> relu -> again: g }}"
     assert set(archc.loads(first).module().state_dict()) == names
+
+
+class Given(nn.Module):
+    def __init__(self, first: nn.Module):
+        super().__init__()
+        self.first, self.conv = first, nn.Conv2d(4, 4, 1, bias=False)
+
+
+@pytest.mark.parametrize("order", ["stem, body", "body, stem"])
+@pytest.mark.parametrize("network", ["conv(4, 3)", "conv: conv(4, 3) -> prelu: prelu(shared = true)"])
+def test_what_an_order_names_is_registered_as_in_torch(order: str, network: str) -> None:
+    stem: nn.Module = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+    if "prelu" in network:
+        stem = nn.Sequential(OrderedDict(conv=stem, prelu=nn.PReLU()))
+    torch_module = nn.ModuleDict({"stem": stem, "body": Given(stem)})
+    if order == "body, stem":
+        torch_module = nn.ModuleDict({"body": torch_module["body"], "stem": stem})
+    text = f"{INPUT} order {order}\n shared stem = {network}\n output x -> body: (first: stem -> conv: conv(4, 1)) }}"
+    found = archc.loads(text).module()
+    assert list(found.state_dict()) == list(torch_module.state_dict())
+    assert [name for name, _ in found.named_parameters()] == [name for name, _ in torch_module.named_parameters()]
+
+
+def test_an_order_names_what_is_declared_here() -> None:
+    text = f"{INPUT} order stm, body\n shared stem = conv(4, 3)\n output x -> body: (first: stem -> conv(4, 1)) }}"
+    (found,) = archc.check(text=text)
+    assert found.code == "E0510" and "stem" in found.hints[0]
