@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .graph import Graph, Node, Origin, Scope, Value
+from .graph import Graph, Node, Origin, Scope, Value, registered
 from .lowering import ModuleCall
 from .sharing import Names, applications, counterparts
 
@@ -109,6 +109,7 @@ class RegionTree:
         self._sites: dict[int, Scope] = {}
         self._left: dict[Scope | Node, list[Scope]] = {}
         self._region_of: dict[int, Region] = {}
+        self._applied_in = self._labelled_once()
         self._make()
 
     @cached_property
@@ -217,7 +218,8 @@ class RegionTree:
         position = {index: number for number, index in enumerate(first)} if repeated else {}
         found: list[tuple[list[Region], list[list[int]]]] = []
         for scope, rows in repeated.items():
-            sites = [scope.parent, *(self._again_at(scope, rows, n, home, repeated) for n in range(1, len(rows)))]
+            self._applied_in.pop(scope, None)
+            sites = [self._site(scope, rows, number, home, repeated) for number in range(len(rows))]
             inner: tuple[list[Region], list[list[int]]] = [], []
             for place in places:
                 own = place.instead.get(scope, scope)
@@ -236,11 +238,8 @@ class RegionTree:
         for number, index in enumerate(first):
             if index in taken:
                 continue
-            node = nodes[index]
-            site = node.scope
-            if node.owner != index:
-                rows = again_by[node.owner]
-                site = self._again_at(nodes[node.owner], rows, bisect_left(rows, [index]), home, repeated)
+            node, rows = nodes[index], again_by[nodes[index].owner]
+            site = self._site(nodes[node.owner], rows, bisect_left(rows, [index]), home, repeated)
             site = self._outside(site, repeated) if repeated else site
             for place in places:
                 self._put(nodes[place.indices[number]], self._at(site, place))
@@ -248,7 +247,7 @@ class RegionTree:
 
     def _at(self, scope: Scope, place: _Place) -> Region:
         """The region, at one application, of what a scope is at the first one."""
-        region, chain = _nearest_known(place.instead.get(scope, scope), place.known)
+        region, chain = self._nearest_known(place.instead.get(scope, scope), place.known)
         for inner in chain:
             region = place.known[inner] = self._child(region, inner, place.region.turn)
         return region
@@ -284,16 +283,37 @@ class RegionTree:
                     if one.name != own.name and own.holder is not None:
                         self.lists[own.holder] = home
 
+    def kept(self, target: Scope | Node, applications: int) -> tuple[Scope, str] | None:
+        """The name of something shared under which it is registered, and not applied: where it has one more than it has
+        applications, its own or else the first name in a scope that all others are in. None where there is none."""
+        names = self.names.holders_of(target)
+        if len(names) != applications + 1:
+            return None
+        return next((name for name in names if all(_is_in(holder, name[0]) for holder, _ in names)), None)
+
+    def _site(
+        self, target: Scope | Node, rows: list[list[int]], number: int, home: Scope, repeated: Collection[Scope]
+    ) -> Scope:
+        """Where in a scope something is applied, as row `number` of its applications."""
+        own = target.holder
+        assert own is not None
+        if number or (len(rows) > 1 and self.kept(target, len(rows)) == (own, target.name)):
+            return self._again_at(target, rows, number, home, repeated)
+        return self._applied_in.get(target, own)
+
     def _again_at(
         self, target: Scope | Node, rows: list[list[int]], number: int, home: Scope, repeated: Collection[Scope]
     ) -> Scope:
-        """Where in a scope something shared is applied again, as row `number` of its applications.
+        """Where in a scope something shared is applied under a second name, as row `number` of its applications.
 
         It is in the scope, of those that have a name for it, which is nearest to the nodes around whose places are
         known. Where as many names as applications are left, each application has one of them, in their order.
         """
         nodes, row = self.graph.nodes, rows[number]
-        left = self._left.setdefault(target, [holder for holder, _ in self.names.holders_of(target)[1:]])
+        left = self._left.get(target)
+        if left is None:
+            kept = self.kept(target, len(rows))
+            left = self._left[target] = [at[0] for at in self.names.holders_of(target)[1:] if at != kept]
         if len(left) == len(rows) - number:
             site = left[0]
         else:
@@ -326,25 +346,39 @@ class RegionTree:
                 region = self._region_of[node.index] = self._around(node.scope, self._users.get((node.index, 0), ()))
                 region.parameters.append(node)
 
+    def _labelled_once(self) -> dict[Scope | Node, Scope]:
+        """Where what is applied once, and registered under its own name elsewhere, has the name under which it is
+        applied."""
+        nodes = self.graph.nodes
+        found = [scope.children[name] for scope, name in registered(self.graph.root) if not scope.names_first(name)]
+        again: set[Scope | Node] = set()
+        for node in nodes if found else ():
+            if node.owner != node.index:
+                again.add(nodes[node.owner])
+                again.update(node.scope.outwards())
+        once = [item for item in found if item not in again and not (isinstance(item, Node) and item.op.is_parameter)]
+        own = [item for item in once if self.kept(item, 1) == (item.holder, item.name)]
+        return {item: self.names.holders_of(item)[1][0] for item in own}
+
+    def _nearest_known(self, scope: Scope, known: Mapping[Scope, Region]) -> tuple[Region, list[Scope]]:
+        """The region known of the innermost scope around, and the scopes from there to this one, outermost first."""
+        chain: list[Scope] = []
+        while scope not in known:
+            chain.append(scope)
+            around = self._applied_in.get(scope, scope.parent)
+            assert around is not None
+            scope = around
+        return known[scope], chain[::-1]
+
     def _around(self, scope: Scope, users: Iterable[int]) -> Region:
         """The region of a scope around one of some nodes, or beside them; it is made where nothing is applied in it."""
         above = [region for user in users for region in self.region_of(user).outwards()]
         known = {self.root.scope: self.root} | {region.scope: region for region in reversed(above)}
-        region, chain = _nearest_known(scope, known)
+        region, chain = self._nearest_known(scope, known)
         for inner in chain:
             beside = (other for other in self.of_scope.get(inner, ()) if other.parent is region)
             region = next(beside, None) or self._child(region, inner, region.turn)
         return region
-
-
-def _nearest_known(scope: Scope, known: Mapping[Scope, Region]) -> tuple[Region, list[Scope]]:
-    """The region known of the innermost scope around, and the scopes from there to this one, outermost first."""
-    chain: list[Scope] = []
-    while scope not in known:
-        chain.append(scope)
-        assert scope.parent is not None
-        scope = scope.parent
-    return known[scope], chain[::-1]
 
 
 def _is_in(scope: Scope, home: Scope) -> bool:

@@ -185,7 +185,7 @@ def _turns(
     counts = {*Counter(nodes[i].owner for i in indices).values()}
     own_parts = _in_shared(scope) or (widest and any(inner.shared for inner in scopes(scope)))
     if counts == {1} and scope.shared and len(names().holders_of(scope)) > 1:
-        counts = {len(inner.children) for inner in scopes(scope) if "0" in inner.children}
+        counts = {len(inner.children) for inner in scopes(scope) if inner is not scope and "0" in inner.children}
     for turns in sorted(count for count in counts if count > 1):
         length, rest = divmod(len(indices), turns)
         if rest or not _has_names_enough(scope, [nodes[i] for i in indices], turns, names()):

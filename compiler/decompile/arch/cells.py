@@ -13,8 +13,8 @@ from ...ir.region_tree import Region, RegionTree
 
 @dataclass(slots=True, eq=False)
 class Cell:
-    """A scope that is applied several times: the runs of nodes of its applications, the first one first, and the scopes
-    that these stand in.
+    """A scope that is applied several times, or under another name than its own: the runs of nodes of its applications,
+    the first one first, and the scopes that these stand in.
 
     The declaration is written from the first application, and applications may add to it. `frozen` are the starts of
     those that freeze the whole of it. Where the first is one of them, `thawed` are its nodes that the declaration does
@@ -48,7 +48,7 @@ def cells_of(tree: RegionTree) -> list[Cell]:
         if region.scope not in tried:
             tried.add(region.scope)
             regions = [again for again in tree.of_scope[region.scope] if around in again.outwards()]
-            cell = _cell(tree.graph, regions)
+            cell = _cell(tree.graph, regions) if len(regions) > 1 or tree.kept(region.scope, 1) else None
             if cell is not None:
                 cell.fresh = fresh.get(cell.scope, [])
                 found.append(cell)
@@ -62,7 +62,7 @@ def _cell(graph: Graph, regions: list[Region]) -> Cell | None:
     """What these applications of a scope share, but for `fresh`; None where a text cannot say it of the scope as a
     whole."""
     runs = [run for region in regions if (run := _run(region)) is not None]
-    if len(runs) < 2 or len(runs) < len(regions) or len({end - start for start, end in runs}) > 1:
+    if len(runs) < len(regions) or len({end - start for start, end in runs}) > 1:
         return None
     frozen = _frozen([graph.nodes[start:end] for start, end in runs])
     recomputed = _recomputed(graph, runs)

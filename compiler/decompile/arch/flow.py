@@ -20,8 +20,8 @@ from .fold import folded
 from .keys import Keys
 from .labels import name_parts, numbered
 from .listings import table_of
-from .places import Places, word_at
-from .refusal import unfaithful
+from .places import Places, path_in, word_at
+from .refusal import unapplied, unfaithful
 from .terms import Named, Term, Variable, affine, as_network, chain, gathered, labelled, side_by_side
 from .units import Statement, Unit, share, units_of
 from .variables import telling
@@ -51,11 +51,14 @@ class Flow:
         """Names what a unit and those in it share: by the cell's scope, or by the layer's name."""
         words, found = [], []
         for what in unit.shares:
-            word = what.scope.name if isinstance(what, Cell) else what.name
+            kept = self.places.kept_name(what)
+            word = kept[1] if kept is not None else what.scope.name if isinstance(what, Cell) else what.name
             if not re.fullmatch(r"[A-Za-z_]\w*", word):
                 word = "cell" if isinstance(what, Cell) else f"shared_{what.op.kind}"
             words.append(word if word not in self.taken else f"shared_{word}")
             found.append(names.new(words[-1]))
+            if kept is not None and found[-1] != kept[1]:
+                raise unapplied(path_in(*kept))
             if isinstance(what, Cell):
                 what.name = found[-1]
             else:
@@ -79,13 +82,14 @@ class Flow:
             return relative(self.places.layers[node.index].path, unit)
         if not node.op.is_module:
             return None
-        if node.index in self.places.second:
-            scope, name = self.places.second[node.index]
+        second = self.places.second.get((id(self.graph.nodes[node.owner]), node.index))
+        if second is not None:
+            scope, name = second
         elif node.owner == node.index:
             scope, name = node.scope, node.name
         else:
             return None
-        return relative(f"{scope.path}.{name}".lstrip("."), unit)
+        return relative(path_in(scope, name), unit)
 
     def layer(self, node: Node, tensors: list[Term] | None = None) -> Term:
         """The call of a node's layer. `tensors` are those among its arguments."""
@@ -170,9 +174,9 @@ class _Body:
         path = self._path(child)
         if child.cell is not None:
             network = Term("shared", values=[Named(child.cell.name)])
-            if child.start in self.flow.places.second:
-                scope, name = self.flow.places.second[child.start]
-                path = relative(f"{scope.path}.{name}".lstrip("."), self.unit)
+            second = self.flow.places.second.get((id(child.cell.scope), child.start))
+            if second is not None:
+                path = relative(path_in(*second), self.unit)
             elif path == child.cell.name and child.cell in self.unit.shares:
                 path = ""
         frozen = child.cell is not None and child.start in child.cell.frozen
@@ -265,7 +269,7 @@ class _Body:
                 continue
             (term,) = self._operands(node.inputs[slot : slot + 1])
             place = self.flow.places.renamed.get((node.index, slot))
-            path = relative(f"{place[0].path}.{place[1]}".lstrip("."), self.unit) if place is not None else ""
+            path = relative(path_in(*place), self.unit) if place is not None else ""
             terms.append(labelled(path, term) if path else term)
         return terms
 

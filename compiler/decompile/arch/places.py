@@ -9,7 +9,7 @@ from typing import Any, cast
 from ...ir.graph import Graph, Node, Scope, Value, registered
 from ...ir.region_tree import RegionTree
 from ...ops.given import with_weights
-from .cells import cells_of
+from .cells import Cell, cells_of
 
 
 class Places:
@@ -23,11 +23,14 @@ class Places:
         self.thawed = {index for cell in self.cells for index in cell.thawed}
         self.again = {i: cell for cell in self.cells for run in cell.runs[1:] for i in range(*run)}
         """The cell that each node of a later application is of."""
-        self.second: dict[int, tuple[Scope, str]] = {}
+        self.second: dict[tuple[int, int], tuple[Scope, str]] = {}
+        """The second name of an application, by the identity of what is applied and its start."""
         self.renamed: dict[tuple[int, int], tuple[Scope, str]] = {}
         """The second name of a tensor of one's own that a node gives to what arrives at one of its inputs."""
+        self.kept: dict[int, tuple[Scope, str]] = {}
+        """The name under which the scope of a cell, or a layer, is registered and not applied, by its identity."""
         self.idle: list[str] = []
-        """Second names under which nothing is applied."""
+        """Other second names under which nothing is applied."""
         self.layers = {node.index: node.scope for node in graph.nodes if node.op.given and self._fills(node)}
         """The scopes of labels around layers whose weights are given."""
         self.implied = {weight for index in self.layers for weight in self._implied(graph.nodes[index])}
@@ -66,29 +69,42 @@ class Places:
 
     def _assign(self) -> None:
         """Gives each second name to an application: the first one at its place that has none, else the first one."""
-        later: dict[int, dict[int, Scope]] = {
-            id(cell.scope): {start: site for (start, _), site in zip(cell.runs[1:], cell.sites[1:], strict=True)}
-            for cell in self.cells
-        }
+        waiting: dict[int, dict[int, Scope]] = {}
+        for cell in self.cells:
+            starts = [start for start, _ in cell.runs]
+            waiting[id(cell.scope)] = self._named(cell.scope, dict(zip(starts, cell.sites, strict=True)))
+        layers: dict[int, list[int]] = {}
         for node in self.graph.nodes:
-            if node.owner != node.index and node.op.is_module and node.index not in self.again:
-                site = self.tree.region_of(node.index).scope
-                later.setdefault(id(self.graph.nodes[node.owner]), {})[node.index] = site
+            if node.op.is_module and not node.op.is_parameter and node.index not in self.again:
+                layers.setdefault(node.owner, []).append(node.index)
+        for owner, indices in layers.items():
+            sites = {index: self.tree.region_of(index).scope for index in indices}
+            waiting[id(self.graph.nodes[owner])] = self._named(self.graph.nodes[owner], sites)
         labels = {id(scope) for scope in self.layers.values()}
         tensors: dict[int, list[tuple[Scope, str]]] = {}
         for scope, name in registered(self.graph.root):
-            if id(scope) in labels or scope.names_first(name):
-                continue
             child = scope.children[name]
+            if id(scope) in labels or scope.names_first(name) or self.kept.get(id(child)) == (scope, name):
+                continue
             if isinstance(child, Node) and child.op.is_parameter:
                 tensors.setdefault(child.index, []).append((scope, name))
-            elif waiting := later.get(id(scope.children[name])):
-                start = next((start for start, site in waiting.items() if site is scope), next(iter(waiting)))
-                self.second[start] = (scope, name)
-                del waiting[start]
+            elif sites := waiting.get(id(child)):
+                start = next((start for start, site in sites.items() if site is scope), next(iter(sites)))
+                self.second[id(child), start] = (scope, name)
+                del sites[start]
             else:
-                self.idle.append(f"{scope.path}.{name}".lstrip("."))
+                self.idle.append(path_in(scope, name))
         self._rename(tensors)
+
+    def _named(self, target: Scope | Node, sites: dict[int, Scope]) -> dict[int, Scope]:
+        """The applications of something, by their starts and with their places, that may have second names: the later
+        ones, and the first one where the own name is one that is kept."""
+        kept = self.tree.kept(target, len(sites))
+        if kept is not None and not kept[1].isdigit():
+            self.kept[id(target)] = kept
+            if self._is_kept(target):
+                return sites
+        return dict([*sites.items()][1:])
 
     def _rename(self, tensors: dict[int, list[tuple[Scope, str]]]) -> None:
         """Gives the second names of tensors of one's own to their last uses in the scopes of these names, those that
@@ -107,7 +123,7 @@ class Places:
                     names.remove((scope, name))
             last = uses[index][-len(names) :] if names else []
             self.renamed.update(zip(last, names, strict=False))
-            self.idle += [f"{scope.path}.{name}".lstrip(".") for scope, name in names[len(last) :]]
+            self.idle += [path_in(*name) for name in names[len(last) :]]
 
     def freezes(self, node: Node) -> bool:
         """Whether the text freezes a node where that stands, and not an application of something shared around it."""
@@ -120,7 +136,9 @@ class Places:
         start = node.index
         if cell is not None:
             start, _ = cell.runs[bisect_right(cell.runs, start, key=lambda run: run[0]) - 1]
-        if start in self.second or (cell is None and node.owner == node.index):
+        elif node.owner == node.index:
+            return False
+        if (id(cell.scope if cell is not None else self.graph.nodes[node.owner]), start) in self.second:
             return False
         at = cell.scope.parent if cell is not None else self.graph.nodes[node.owner].scope
         while at is not None and at is not scope:
@@ -147,25 +165,41 @@ class Places:
     def _applied(self) -> dict[int, list[str]]:
         """The children of each scope, by its identity, in the order of application."""
         found: dict[int, dict[str, None]] = {}
+        second: dict[int, list[tuple[Scope, str]]] = {}
+        for (_, start), name in self.second.items():
+            second.setdefault(start, []).append(name)
         for node in self.graph.nodes:
             for slot in range(len(node.inputs)) if self.renamed else ():
                 if (node.index, slot) in self.renamed:
                     self._register(*self.renamed[node.index, slot], found)
-            if node.index in self.second:
-                self._register(*self.second[node.index], found)
+            for name in second.get(node.index, ()):
+                self._register(*name, found)
             if node.index in self.layers:
                 scope = self.layers[node.index]
                 self._register(scope, next(iter(scope.children)), found)
-            if node.owner == node.index and node.op.is_module:
+            if node.owner == node.index and node.op.is_module and not self._is_kept(node):
                 self._register(node.scope, node.name, found)
         return {key: list(names) for key, names in found.items()}
+
+    def kept_name(self, what: Cell | Node) -> tuple[Scope, str] | None:
+        """The name under which something shared is registered and not applied, with the scope that has it."""
+        return self.kept.get(id(what if isinstance(what, Node) else what.scope))
+
+    def _is_kept(self, target: Scope | Node) -> bool:
+        """Whether the own name of something is one under which it is registered and not applied."""
+        return self.kept.get(id(target)) == (target.holder, target.name)
 
     def _register(self, scope: Scope, name: str, found: dict[int, dict[str, None]]) -> None:
         while name not in (names := found.setdefault(id(scope), {})):
             names[name] = None
-            if scope.parent is None:
+            if scope.parent is None or self._is_kept(scope):
                 break
             name, scope = scope.name, scope.parent
+
+
+def path_in(scope: Scope, name: str) -> str:
+    """The path of a name in a scope."""
+    return f"{scope.path}.{name}".lstrip(".")
 
 
 def word_at(path: str) -> str:

@@ -27,7 +27,7 @@ from .holes import give_lacking, give_smaller
 from .optional import give_optional
 from .places import Places
 from .printer import Printer, Values, label_text
-from .refusal import unfaithful
+from .refusal import unapplied, unfaithful
 from .same import first_discrepancy
 from .units import Unit
 from .values import Defaults, spelt
@@ -92,7 +92,7 @@ def _texts(graph: Graph) -> Iterator[str]:
     externs = _externs(graph)
     places = Places(graph)
     if places.idle:
-        raise unfaithful(f"`{places.idle[0]}` is a second name of something shared, and nothing is applied under it")
+        raise unapplied(places.idle[0])
     drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}
     taken = {graph.name, *known_names(), *graph.symbols(), *externs}
     outer = {entry.name for entry in graph.inputs} - taken - drawn

@@ -14,7 +14,8 @@ from ...ir.graph import Graph, Node, Scope, Value
 from ...ir.instantiations import as_given
 from ...ops.broadcast import lead
 from .cells import Cell, recomputed
-from .places import Places
+from .places import Places, path_in
+from .refusal import unapplied
 from .terms import IN, Term, Variable, walk
 
 DECLARES = ("shared ", "draw ", "param ", "buffer ", "const ")
@@ -159,11 +160,16 @@ def _is_said(name: str, kinds: Collection[str]) -> bool:
 def share(root: Unit, graph: Graph, places: Places) -> None:
     """Has each thing that is shared declared by the innermost scope that all its applications stand in."""
     found: list[tuple[int, int, Cell | Node]] = [(cell.runs[0][0], cell.runs[-1][1], cell) for cell in places.cells]
-    last = {n.owner: n.index for n in graph.nodes if n.owner != n.index and n.index not in places.again}
+    layers = (n for n in graph.nodes if n.index not in places.again and (n.owner != n.index or places.kept_name(n)))
+    last = {node.owner: node.index for node in layers}
     found += [(o, end + 1, graph.nodes[o]) for o, end in last.items() if graph.nodes[o].op.is_module]
     for start, end, what in sorted(found, key=lambda item: item[:2]):
-        around = [root, *enclosing(root, start, end)]
-        next(unit for unit in reversed(around) if unit.scope is not None).shares.append(what)
+        around = [unit for unit in (root, *enclosing(root, start, end)) if unit.scope is not None]
+        kept = places.kept_name(what)
+        unit = next((unit for unit in reversed(around) if kept is None or unit.scope is kept[0]), None)
+        if unit is None:
+            raise unapplied(path_in(*(kept or (root.home, ""))))
+        unit.shares.append(what)
 
 
 def enclosing(unit: Unit, start: int, end: int) -> Iterator[Unit]:

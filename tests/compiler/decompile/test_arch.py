@@ -153,6 +153,11 @@ BODIES = [
     "shared g = gated\n y = x -> relu -> g\n z = p.u: (x -> one: g)\n output y -> p.two: g -> p.g: g",
     "shared g = conv(3, 3) ** 1\n output x -> twice(g)",
     "y = u: (x -> twice(twice(conv(3, 1) -> bn)))\n output y",
+    "order g, u\n shared g = conv(3, 3) -> bn\n output x -> u.0: (a: g -> relu) -> u.1: (a: g -> relu)",
+    "order u, g\n shared g = conv(3, 3) -> bn\n output x -> u.0: (a: g -> relu) -> u.1: (a: g -> relu)",
+    "order g, h\n shared g = conv(3, 1) -> bn\n shared h = conv(3, 1)\n output x -> u: (a: h -> b: g) -> c: g",
+    "order u, g\n shared g = [conv(3, 3), relu]\n output x -> u: (conv: bn -> layer: g)",
+    "order g\n shared g = recompute(gated) -> conv(3, 3)\n output x -> u: (a: recompute(g) -> b: g)",
     "output x -> named -> conv(8, 3)",
     "output where(x >= 0.5 and not (0.2 < x) or x < (x -> relu), x, -1) + where(x == 0, 0, -100)",
     "output power(2, x) + power(x, x -> relu) + (x -> power(3))",
@@ -251,9 +256,9 @@ def test_what_has_no_exact_form_is_refused() -> None:
     assert [d.code for d in error.value.diagnostics] == ["E0850"]
 
 
-def test_a_second_name_of_nothing_is_refused() -> None:
+def test_second_names_of_nothing_are_refused() -> None:
     graph = elaborated(HEAD + "  output x -> a: conv(3, 3) -> b: relu\n}")
-    graph.root.children["c"] = graph.root.children["a"]
+    graph.root.children["c"] = graph.root.children["d"] = graph.root.children["a"]
     with pytest.raises(archc.ArchError, match="`c` is a second name of something shared, and nothing is applied under"):
         written(graph)
 

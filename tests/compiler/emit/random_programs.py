@@ -310,6 +310,9 @@ def sharing(draw: st.DrawFn) -> str:
             lines.append(f"t{count} = " + draw(st.sampled_from(STATEMENTS)).format(s=source, n=applied, i=count))
             tensors.append(f"t{count}")
     lines.append(f"output {' + '.join(tensors[1:])}")
+    shared = [line.split()[1] for line in lines if line.startswith("shared")]
+    if ordered := draw(st.lists(st.sampled_from(shared), unique=True)):
+        lines.insert(1, f"order {', '.join(ordered)}")
     return GIVEN + "arch Net {\n  " + "\n  ".join(lines) + "\n}\n"
 
 
