@@ -27,10 +27,17 @@ def _give_one(root: Unit, keys: Keys) -> bool:
     for kinds in Texts(root, keys).blocks.values():
         for units in kinds.values():
             without = keys.of_text(units[0], _changed(units[0], lambda term: IN)) if _extras(units[0]) else -1
-            if without in kinds:
+            if without in kinds and not _is_nested(units, kinds[without]):
                 _give(keys, units, kinds[without])
                 return True
     return False
+
+
+def _is_nested(units: list[Unit], others: list[Unit]) -> bool:
+    """Whether what some units have and others lack holds one of them."""
+    changed = {id(unit) for unit in (*units, *others)}
+    inner = (part for unit in units for extra in _extras(unit) for term in _all(extra) for part in inner_units(term))
+    return any(id(unit) in changed for unit in inner)
 
 
 def _extras(unit: Unit) -> list[Term]:

@@ -63,3 +63,14 @@ block unit(n) = mix: conv(144, 1) -> rearrange("n (a b) h w -> n (b a) h w", a =
 def test_scales_of_heads_are_roots() -> None:
     found = body(again(elaborated(f"{HEAD} y = 32 ** -0.5 * x   z = 0.125 * y   output 0.3 * z }}")))
     assert "32 ** -0.5 * " in found and "0.125 * " in found and "0.3 * " in found
+
+
+def test_blocks_that_hold_what_others_of_them_lack() -> None:
+    text = """
+block s(d) {
+  y = in -> c: conv(8, 3)
+  z = if d > 0 then (y -> s: s(d - 1) -> bn) else y
+  output z -> relu
+}
+"""
+    again(elaborated(f"{text}{HEAD} output x -> a: s(2) -> b: s(1) -> c: s(0) }}"))
