@@ -123,7 +123,7 @@ def from_torch(
 
     given = inputs_of(list(inputs) or None, checked_module(module), None)
     cls = type(module).__name__
-    return _module(module, given, _named(name) or cls, cls, checked_open_sizes(sizes, given), extern)
+    return _module(module, given, _to_be(name) or cls, cls, checked_open_sizes(sizes, given), extern)
 
 
 def from_onnx(path: str | os.PathLike[str], *inputs: Any, name: str | None = None) -> Architecture:
@@ -137,7 +137,7 @@ def from_onnx(path: str | os.PathLike[str], *inputs: Any, name: str | None = Non
     where = str(path_of(path))
     if not where.endswith(".onnx"):
         raise refused("E1208", f"cannot read a network from {where}: the files of ONNX end in .onnx")
-    return found(where, _named(name), {}, list(inputs) or None)
+    return found(where, _to_be(name), {}, list(inputs) or None)
 
 
 def opened(place: Place, parameters: dict[str, Any], failing: list[Diagnostic] | None = None) -> Architecture:
@@ -213,6 +213,18 @@ def _named(name: object) -> str | None:
         return name
     message = f"an architecture is named by a string, and not by {described(name)}"
     raise refused("E0208", message, "parameters are given by name: `load(path, n=3)`")
+
+
+def _to_be(name: object) -> str | None:
+    """The name that an architecture is to have. Raises ArchError (E0208) where it cannot."""
+    from .compiler.elaborate.language import known_names
+    from .grammar.parser import words
+
+    given = _named(name)
+    if given and (not words().is_name(given) or given in known_names()):
+        message = f"no architecture can be called `{given}`"
+        raise refused("E0208", message, "a name has letters, digits and `_`, and is no word or layer of the language")
+    return given
 
 
 def plain(name: str, value: Any) -> Any:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Fault, refused
 from ...grammar.parser import words
+from ..elaborate.language import known_names
 from ..elaborate.unused import unused
+from ..emit.names import identifier
 from ..emit.private import SizesRead, pytree
 from ..emit.trials import trial_sizes
 from ..ir.graph import Graph, Value
@@ -51,6 +53,12 @@ class Source:
     name: str
     doc: str | None = None
     sizes: Sequence[Sizes] | None = None
+
+    def __post_init__(self) -> None:
+        """Makes the name of a class, a function or a file one that an architecture can have."""
+        name = identifier(self.name)
+        taken = name in known_names() or not words().is_name(name)
+        object.__setattr__(self, "name", f"{name}_" if taken else name)
 
 
 def read(source: Source, hosts: Hosts | None = None) -> tuple[Graph, float]:

@@ -259,7 +259,7 @@ class _Conversion:
         if name not in self.constants:
             return Ref(name)
         value = self.constants[name]
-        told = (place and node.op in HOST) or (node.op == "Gather" and place == 1 and value.ndim == 0)
+        told = (place and node.op in HOST) or (place == 1 and node.op == "Gather" and self._is_told(node, value))
         number = value.ndim == 0 or (value.size == 1 and name not in self.given)
         if told or number or self._is_of_numbers(node):
             return value
@@ -267,6 +267,12 @@ class _Conversion:
             self.held.add(name)
             self.net.hold(name, self._free(_word(name)), torch.tensor(value), value.dtype.kind == "f")
         return Ref(name)
+
+    def _is_told(self, node: Node, indices: Any) -> bool:
+        """Whether indices are no tensor of the network: a number, or the places of an activation in their order, as
+        torch.onnx writes strides."""
+        ordered = indices.ndim > 1 and bool((indices.ravel() == np.arange(indices.size)).all())
+        return indices.ndim == 0 or (ordered and node.inputs[0] not in self.constants)
 
     def _place(self, node: Node, layer: Layer) -> str:
         """Puts a layer into the network, and tells where. Layers with one weight are one layer."""

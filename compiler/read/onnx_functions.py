@@ -115,13 +115,19 @@ def _split(x: Tensor, split: Any = None, axis: int = 0, num_outputs: int = 0, ou
 
 
 def _gather(x: Any, indices: Any, axis: int = 0) -> Any:
+    axis %= x.dim()
+    ordered = False
     if isinstance(indices, np.ndarray):
-        if indices.ndim == 0:
-            return x.select(axis, int(indices))
-        indices = torch.as_tensor(indices)
-    if indices.dim() == 0:
+        ordered = indices.size == x.shape[axis] and bool((indices.ravel() == np.arange(indices.size)).all())
+        indices = int(indices) if indices.ndim == 0 else torch.as_tensor(indices)
+    if isinstance(indices, int) or indices.dim() == 0:
         return x.select(axis, int(indices))
-    return x.index_select(axis, indices) if indices.dim() == 1 else F.embedding(indices, x)
+    if indices.dim() == 1:
+        return x.index_select(axis, indices)
+    if x.dim() == 2 and axis == 0:
+        return F.embedding(indices, x)
+    taken = x if ordered else x.index_select(axis, indices.flatten())
+    return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
 def _pad(x: Tensor, pads: Any, value: Any = None, axes: Any = None, mode: str = "constant") -> Tensor:
