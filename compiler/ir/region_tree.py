@@ -285,9 +285,10 @@ class RegionTree:
 
     def kept(self, target: Scope | Node, applications: int) -> tuple[Scope, str] | None:
         """The name of something shared under which it is registered, and not applied: where it has one more than it has
-        applications, its own or else the first name in a scope that all others are in. None where there is none."""
+        applications, its own or else the first name in a scope that all others are in. None where there is none, or
+        where the own name is not the one that comes first in the checkpoint."""
         names = self.names.holders_of(target)
-        if len(names) != applications + 1:
+        if len(names) != applications + 1 or min(names, key=self.names.position.__getitem__) != names[0]:
             return None
         return next((name for name in names if all(_is_in(holder, name[0]) for holder, _ in names)), None)
 

@@ -14,9 +14,12 @@ class Names:
     def __init__(self, graph: Graph):
         self.depth: dict[Scope, int] = {graph.root: 0}
         self.holders: dict[Scope | tuple[Scope, str], list[tuple[Scope, str]]] = defaultdict(list)
-        for scope, name in registered(graph.root):
+        self.position: dict[tuple[Scope, str], int] = {}
+        """The place of each name in the order of the checkpoint."""
+        for place, (scope, name) in enumerate(registered(graph.root)):
             held = self.holders[_key(scope.children[name])]
             held.insert(0 if scope.names_first(name) else len(held), (scope, name))
+            self.position[scope, name] = place
 
     def depth_of(self, scope: Scope) -> int:
         """How many scopes are around it."""
