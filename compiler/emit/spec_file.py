@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...dsl.diagnostics import ArchError
-from ..decompile.arch.spec import check, unchecked
+from ..decompile.arch.spec import written
 from ..files import atomic_write
 from ..ir.graph import Graph
 from ..program import Program
@@ -20,9 +20,12 @@ def to_arch(graph: Graph, path: str | os.PathLike[str]) -> None:
     """
 
     def write(temporary: Path) -> None:
-        temporary.write_bytes(unchecked(graph).encode())
+        def read(text: str) -> Program:
+            temporary.write_bytes(text.encode())
+            return Program.open(temporary)
+
         try:
-            check(graph, Program.open(temporary))
+            written(graph, read)
         except ArchError as error:
             hint = f"{Path(path).name} has not been written"
             raise ArchError([replace(d, hints=(*d.hints, hint)) for d in error.diagnostics]) from None

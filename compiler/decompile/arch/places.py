@@ -13,10 +13,15 @@ from .cells import Cell, cells_of
 
 
 class Places:
-    """What is shared, under which second name each application of it is registered, and in what order."""
+    """What is shared, under which second name each application of it is registered, and in what order.
 
-    def __init__(self, graph: Graph):
+    A graph does not say which application has a second name. It is one at the place of the name, or, `in_order`, the
+    first one that has none.
+    """
+
+    def __init__(self, graph: Graph, in_order: bool = False):
         self.graph = graph
+        self.in_order = in_order
         self.tree = RegionTree(graph, by_first=True)
         self.cells = cells_of(self.tree)
         self.fresh = {id(scope) for cell in self.cells for scope in cell.fresh}
@@ -68,7 +73,7 @@ class Places:
         return node.inputs[-len(node.op.given) :]
 
     def _assign(self) -> None:
-        """Gives each second name to an application: the first one at its place that has none, else the first one."""
+        """Gives each second name to an application."""
         waiting: dict[int, dict[int, Scope]] = {}
         for cell in self.cells:
             starts = [start for start, _ in cell.runs]
@@ -89,7 +94,8 @@ class Places:
             if isinstance(child, Node) and child.op.is_parameter:
                 tensors.setdefault(child.index, []).append((scope, name))
             elif sites := waiting.get(id(child)):
-                start = next((start for start, site in sites.items() if site is scope), next(iter(sites)))
+                near = [] if self.in_order else [start for start, site in sites.items() if site is scope]
+                start = next(iter(near or sites))
                 self.second[id(child), start] = (scope, name)
                 del sites[start]
             else:

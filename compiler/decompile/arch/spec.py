@@ -10,14 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ....dsl.diagnostics import ArchError, fault
 from ....dsl.format import format_source
 from ....dsl.source import Source
 from ...elaborate.declared import dtype_word
 from ...elaborate.language import known_names
-from ...ir.graph import Graph, GraphInput
+from ...ir.graph import Graph, GraphInput, registered
 from ...ir.sizes import symbols
 from ...ops.core import Extern
 from ...program import Program
@@ -34,21 +34,25 @@ from .values import Defaults, spelt
 from .variables import local_names
 
 
-def written(graph: Graph) -> str:
+def written(graph: Graph, read: Callable[[str], Program] = Program.parse) -> str:
     """The text of a spec that defines the graph's architecture, and nothing else needs.
 
     Blocks are made of scopes that are alike but for numbers, repetitions of what is repeated. The parameters of the
-    spec that the graph comes from are settled in it. Elaborated, the text gives the same graph, which
-    is checked. Raises ArchError (E0850, E0851) where it cannot.
+    spec that the graph comes from are settled in it. Elaborated as `read` gives it, the text gives the same graph,
+    which is checked. Raises ArchError (E0850, E0851) where it cannot.
     """
-    text = unchecked(graph)
-    check(graph, Program.parse(text))
+    try:
+        return _checked(graph, read, in_order=False)
+    except ArchError:
+        if all(scope.names_first(name) for scope, name in registered(graph.root)):
+            raise
+        return _checked(graph, read, in_order=True)
+
+
+def _checked(graph: Graph, read: Callable[[str], Program], in_order: bool) -> str:
+    text = min(map(_formatted, _texts(graph, in_order)), key=lambda text: text.count("\n"))
+    _check(graph, read(text))
     return text
-
-
-def unchecked(graph: Graph) -> str:
-    """The text, which nobody has elaborated yet. Raises ArchError (E0850, E0851)."""
-    return min(map(_formatted, _texts(graph)), key=lambda text: text.count("\n"))
 
 
 def _formatted(text: str) -> str:
@@ -62,7 +66,7 @@ def _lines(text: str) -> int:
     return _formatted(text).count("\n")
 
 
-def check(graph: Graph, program: Program) -> None:
+def _check(graph: Graph, program: Program) -> None:
     """Raises ArchError (E0850) where a program does not define the graph's architecture."""
     found = program.elaborate(graph.name)
     if found.graph is None:
@@ -86,11 +90,11 @@ def _externs(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _texts(graph: Graph) -> Iterator[str]:
+def _texts(graph: Graph, in_order: bool) -> Iterator[str]:
     """The ways to write the graph: with blocks that get from their callers what some of them lack, or as it is, which
     is shorter; and unless the first takes fewer lines, with blocks that leave it out by a parameter."""
     externs = _externs(graph)
-    places = Places(graph)
+    places = Places(graph, in_order)
     if places.idle:
         raise unapplied(places.idle[0])
     drawn = {node.name for node in graph.nodes if node.op.is_parameter or node.op.is_drawn}

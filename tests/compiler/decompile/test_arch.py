@@ -158,6 +158,8 @@ BODIES = [
     "order g, h\n shared g = conv(3, 1) -> bn\n shared h = conv(3, 1)\n output x -> u: (a: h -> b: g) -> c: g",
     "order u, g\n shared g = [conv(3, 3), relu]\n output x -> u: (conv: bn -> layer: g)",
     "order g\n shared g = recompute(gated) -> conv(3, 3)\n output x -> u: (a: recompute(g) -> b: g)",
+    "shared f = gated\n shared g = gated\n a = x -> f\n b = x -> f\n c = a -> f\n d = b -> p.b: f\n e = c -> g\n"
+    " h = (p.c: (d -> a: g)) + x\n output a + b + c + d + e + h + (e -> f)",
     "output x -> named -> conv(8, 3)",
     "output where(x >= 0.5 and not (0.2 < x) or x < (x -> relu), x, -1) + where(x == 0, 0, -100)",
     "output power(2, x) + power(x, x -> relu) + (x -> power(3))",

@@ -14,11 +14,12 @@ from small_nets import small_file
 
 import archc as package
 from archc.catalog import shipped_files
-from archc.compiler.decompile.arch.spec import unchecked
+from archc.compiler.decompile.arch import spec as arch_text
 from archc.compiler.decompile.python.file import to_python
-from archc.compiler.emit import export, python_file, spec_file
+from archc.compiler.emit import export, python_file
 from archc.compiler.emit.export import to_pt2
 from archc.compiler.emit.python_file import to_py
+from archc.dsl.format import format_source
 
 NET = """arch net {
   input x: [N, 3, H, W] = [1, 3, 16, 16]
@@ -118,7 +119,7 @@ def test_a_wrong_spec_is_refused_and_the_old_file_stays(
 ) -> None:
     (tmp_path / "net.arch").write_text(NET)
     (tmp_path / "again.arch").write_text("before")
-    monkeypatch.setattr(spec_file, "unchecked", edited(unchecked, old, new))
+    monkeypatch.setattr(arch_text, "format_source", edited(format_source, old, new))
     result = archc("compile", tmp_path / "net.arch", "-o", tmp_path / "again.arch")
     assert result.status == 1 and "[E0850]" in result.err and "again.arch" in result.err, result.err
     assert (tmp_path / "again.arch").read_text() == "before"

@@ -74,7 +74,10 @@ def pytorchcv_models() -> list[str]:
 
 
 def from_torchvision(name: str) -> tuple[str, dict[str, Any]]:
-    plain = {"weights": None, "weights_backbone": None} if not hasattr(__import__("torchvision").models, name) else {}
+    from torchvision import models
+
+    backbone = name in models.list_models(module=models.segmentation)
+    plain = {"weights": None, "weights_backbone": None} if backbone else {}
     start = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     return "torchvision.models:get_model", {"name": name, **plain, **start}
 
@@ -88,6 +91,11 @@ LIBRARIES: dict[str, tuple[str, Callable[[], list[str]], Callable[[str], tuple[s
 """For each word the package, its models, and the callable with arguments that makes one."""
 LIBRARIES["onnx"] = ("onnxruntime", onnx_models, lambda name: making(*name.split(":")))
 INPUTS = {"video": (1, 3, 16, 112, 112), "torchvision": (1, 3, 224, 224), "timm": None, "pytorchcv": None}
+SHAPES = {
+    "inception_v3": (1, 3, 299, 299),
+    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s", "s3d"), (1, 3, 16, 224, 224)),
+}
+"""Of models that take other inputs than the rest of their library."""
 
 
 def making(library: str, name: str) -> tuple[str, dict[str, Any]]:
@@ -155,7 +163,7 @@ def read(job: tuple[str, str], out: Any) -> None:
     with contextlib.redirect_stdout(open(os.devnull, "w")):
         try:
             module, maker = made(*callable_.split(":"), settings)
-            shape = (1, 3, 299, 299) if name == "inception_v3" else INPUTS[library]
+            shape = SHAPES.get(name, INPUTS[library])
             inputs = inputs_of(shape, module, maker)
             if job[0] == "onnx":
                 net, seconds, export = from_file(module.eval(), inputs)
