@@ -16,6 +16,7 @@ from ..dsl.garbage import uncollected
 from .build import diagram_of
 from .builder import Source
 from .diagram import Diagram
+from .layout import FOR_OTHERS
 from .page import page
 from .paint import needed, painted
 from .render import FORMATS, ready, render
@@ -94,7 +95,7 @@ def pictured(diagram: Diagram, format: str, sheet: Sheet, smaller: Callable[[], 
     """The picture of a diagram. Raises ArchError where it is too large, with the hint how to draw less."""
     if format != "dot" and len(diagram.boxes) > LARGEST:
         message = f"a drawing of {len(diagram.boxes):,} boxes is too large to lay out; {LARGEST:,} are the most"
-        raise ArchError([Diagnostic("E0831", message, hints=(smaller(),))])
+        raise ArchError([Diagnostic("E0831", message, hints=(smaller(), FOR_OTHERS))])
     return Picture(diagram, render(diagram, format, sheet), format, sheet)
 
 
@@ -103,7 +104,7 @@ def _smaller(source: Source, view: View, diagram: Diagram) -> str:
         boxes = len(diagram_of(source, replace(view, depth=depth)).boxes)
         if boxes <= LARGEST:
             return f"at a depth of {depth} it has {boxes}: `--depth {depth}`"
-    return "no depth makes it small enough: draw a part of it (`--only`), or all of it as `dot` for another tool"
+    return "no depth makes it small enough: draw a part of it (`--only`)"
 
 
 def _no_u(source: Source, view: View, sheet: Sheet, diagram: Diagram) -> ArchError:

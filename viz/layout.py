@@ -73,7 +73,10 @@ class Layout:
             self.routes[edge] = [(a + x, b + y) for a, b in way]
 
 
+FOR_OTHERS = "`--format dot`, without `--layout`, writes all of it for another tool, and lays nothing out"
+
+
 def too_large(message: str) -> ArchError:
     """That a drawing is too large to lay out, with what to draw instead."""
-    hint = "draw a part of it (`--only`), less of it (`--depth`, `--collapse`), or all of it as `dot` for another tool"
-    return refused("E0831", message, hint)
+    hints = "draw a part of it (`--only`), or less of it (`--depth`, `--collapse`)", FOR_OTHERS
+    return refused("E0831", message, *hints)

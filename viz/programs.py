@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from ..dsl.diagnostics import ArchError, Diagnostic
 from ..dsl.quoting import quoted
+from .layout import too_large
 from .words import clipped
 
 
@@ -25,14 +27,22 @@ class Failed(Exception):
     """Why a program made nothing."""
 
 
+LONGEST = 30
+"""So many seconds Graphviz may take for a drawing."""
+
+
 def run(engine: str, format: str, source: str, graphviz_: Graphviz, **options: Any) -> bytes:
-    """What a Graphviz makes of a graph. Raises Failed with its reason."""
+    """What a Graphviz makes of a graph. Raises Failed with its reason, and ArchError (E0831) where it does not end."""
     import graphviz
-    from graphviz.backend import dot_command
+    from graphviz.backend import dot_command, execute
 
     usual, dot_command.DOT_BINARY = dot_command.DOT_BINARY, graphviz_.program
     try:
-        return graphviz.pipe(engine, format, source.encode(), quiet=True, **options)
+        command = dot_command.command(engine, format, **options)
+        done = execute.run_check(command, input=source.encode(), capture_output=True, quiet=True, timeout=LONGEST)
+        return done.stdout
+    except subprocess.TimeoutExpired:
+        raise too_large(f"Graphviz has not ended on this drawing in {LONGEST} seconds") from None
     except (OSError, graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
         errors = getattr(error, "stderr", None) or str(error)
         text = errors.decode(errors="replace") if isinstance(errors, bytes) else errors

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from archc.viz import programs
+
 Run = Callable[..., Any]
 
 
@@ -61,6 +63,15 @@ def test_what_cannot_be_written(archc: Run, small: Path, arguments: tuple[str, .
     assert code in outcome.err
     assert small.read_bytes() == before
     assert sorted(path.name for path in small.parent.iterdir()) == ["small.arch"]
+
+
+@pytest.mark.parametrize("format", ["svg", "png"])
+def test_graphviz_is_stopped(archc: Run, small: Path, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "LONGEST", 0.001)
+    outcome = archc("draw", "small.arch", "small", "--layout", "dot", "-o", f"small.{format}")
+    assert outcome.status == 1 and "E0831" in outcome.err and "`--format dot`, without `--layout`" in outcome.err
+    assert sorted(path.name for path in small.parent.iterdir()) == ["small.arch"]
+    assert archc("draw", "small.arch", "small", "--format", "dot", "-o", "small.dot").status == 0
 
 
 def test_wrong_command_lines(archc: Run, small: Path) -> None:

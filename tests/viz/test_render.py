@@ -221,7 +221,7 @@ def test_a_drawing_too_large_names_a_depth_that_fits(monkeypatch: pytest.MonkeyP
         draw(graph, "svg", View(9))
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "E0831"
-    assert diagnostic.hints == ("at a depth of 4 it has 20: `--depth 4`",)
+    assert diagnostic.hints[0] == "at a depth of 4 it has 20: `--depth 4`"
     assert draw(graph, "dot", View(9)).content
     monkeypatch.setattr(drawing, "LARGEST", 2)
     with pytest.raises(ArchError) as caught:
