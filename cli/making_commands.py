@@ -168,8 +168,9 @@ class Draw(OfSpec):
     """Draw a spec: its layers as boxes, its scopes folded to a depth.
 
     Arrows carry shapes where they change, boxes their parameters and multiply-adds, which add up to the total. What
-    the spec repeats is drawn once, with its number. Needs no torch; only PNG needs Graphviz. An HTML page holds
-    everything: what is folded unfolds in the browser.
+    the spec repeats is drawn once, with its number. Needs no torch. Graphviz, installed with archc, makes PNG files and
+    lays out what branches and meets in no simple way. An HTML page holds everything: what is folded unfolds in the
+    browser.
 
     Examples:
 

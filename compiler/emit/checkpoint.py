@@ -77,16 +77,28 @@ def read(
         hint = "torch makes tensors of them: `weights=torch.utils.data.default_convert(state)`"
         raise unreadable(name, f"it holds arrays of numpy, and not tensors: {_few(foreign)}", hint)
     if foreign:
-        first, option = foreign[0][:60], "fresh" if foreign[0] in own else "leave_out"
-        what = "start anew what is no weight" if option == "fresh" else "leave out what is no weight"
-        hint = f'{what}: `--{option.replace("_", "-")} {first}`, in Python `{option}=["{first}"]`'
-        raise unreadable(name, f"it holds things that are no tensors: {_few(foreign)}", hint)
+        raise unreadable(
+            name, f"it holds things that are no tensors: {_few(foreign)}", *_instead(found, held, foreign, own)
+        )
     numbers = [key for key, whole in held.items() if type(whole) is not str]
     if numbers:
         hint = "if they stand in the order of the spec: `weights=dict(zip(net.module().state_dict(), state.values()))`"
         raise unreadable(name, f"it has tensors without names: {_few(numbers)}", hint)
     tensors = {key: found[whole] for key, whole in held.items()}
     return Checkpoint(tensors, tuple(map(str, left_out)), anew, scope, state, beside)
+
+
+def _instead(
+    found: Mapping[Any, Any], held: Mapping[str, Any], foreign: Sequence[str], own: Collection[str]
+) -> tuple[str, ...]:
+    """What to do about things that are no tensors: to give one of several sets of weights, or to do without."""
+    sets = [key for key in foreign if isinstance(inner := found[held[key]], Mapping) and _holds(inner)]
+    if sets:
+        keys, first = " and ".join(f"`{key[:60]}`" for key in sets[:5]), sets[0][:60]
+        return (f'weights are in {keys}: each has its own file after `torch.save(torch.load(path)["{first}"], other)`',)
+    lacking = [key for key in foreign if key not in own]
+    ways = option("leave_out", lacking, held, "leaves out what is no weight")
+    return ways + option("fresh", [key for key in foreign if key in own], own, "keeps what they start with")
 
 
 def _few(keys: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -116,6 +116,7 @@ def _names(
     if missing:
         lines = [f"{name} {list(own[name].shape)}" for name in missing]
         message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{listing(lines)}"
+        message = message if state else f"the checkpoint is empty, and the module has {_count(missing, 'tensor')}"
         hints = () if unexpected else option("fresh", missing, own, "keeps what they start with")
         problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph), hints=hints))
     if unexpected:
@@ -159,8 +160,20 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
     hints = ()
     if shapes:
         classes = _classes(graph, {name: tuple(state[name].shape) for name in names})
-        hints = (*option("fresh", names, own, "keeps what they start with"), *classes)
+        hints = (*_turned(names, own, state), *option("fresh", names, own, "keeps what they start with"), *classes)
     return [Diagnostic("E0813", message, labels=_labels(names, graph), hints=hints)]
+
+
+def _turned(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """A hint where tensors have the axes of TensorFlow and JAX: inputs before outputs, and these last."""
+    orders = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2)}
+    for name in names:
+        order = orders.get(own[name].dim())
+        if order is None or state[name].dim() != len(order) or state[name].permute(order).shape != own[name].shape:
+            return ()
+    first = names[0]
+    order = ", ".join(map(str, orders[own[first].dim()]))
+    return (f'axes in the order of TensorFlow and JAX are turned by `state["{first}"].permute({order})`',)
 
 
 def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from language_files import HERE, described, state
 from quick import slow_but
@@ -89,11 +89,13 @@ PROGRAMS = st.builds(
 
 
 def outcome(text: str) -> tuple[list[Diagnostic], Graph | None]:
+    """What a check says, and the graph, which a text with errors does not have."""
     program = Program.parse(text)
     if program.loaded is None or "A" not in program.arches():
         return program.diagnostics, None
     checked = next(c for c in program.check() if c.name == "A")
-    return [*program.diagnostics, *checked.elaborated.diagnostics], checked.elaborated.graph
+    graph = None if program.errors else checked.elaborated.graph
+    return [*program.diagnostics, *checked.elaborated.diagnostics], graph
 
 
 def summary(text: str) -> Any:
@@ -102,6 +104,7 @@ def summary(text: str) -> Any:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PROGRAMS)
+@example(PROGRAM.format(first="relu", shared="relu", second="(match 2 { 1 => nothing, _ => id })", third="depth"))
 def test_elaboration_never_raises_and_repeats(text: str) -> None:
     diagnostics, graph = outcome(text)
     assert (graph is None) == any(d.severity == "error" for d in diagnostics)

@@ -13,6 +13,7 @@ import torch
 from graphs import Net, small
 from torch import nn
 
+import archc
 from archc.compiler.emit.fx import to_graph_module
 from archc.compiler.emit.weights import load_weights, save_weights
 from archc.compiler.ir.initialisers import ONES
@@ -199,3 +200,39 @@ def test_shared_names(tmp_path: Path):
     with pytest.raises(ArchError) as error:
         load_weights(target, state)
     assert [d.code for d in error.value.diagnostics] == ["E0814"]
+
+
+WHOLE = archc.loads("arch A { input x: [N, 3, 8, 8]  output x -> stem: conv(4, 3) -> gap -> fc: linear(5) }")
+
+
+def told(state: Any) -> tuple[str, tuple[Any, ...]]:
+    with pytest.raises(ArchError) as error:
+        WHOLE.module(weights=state)
+    return error.value.diagnostics[0].message, error.value.diagnostics[0].hints
+
+
+def test_all_that_is_no_weight_is_named_at_once() -> None:
+    state = WHOLE.module().state_dict()
+    message, hints = told({**state, "lr": 0.1, "losses": [1.0, 2.0]})
+    assert "`lr`, `losses`" in message and '`leave_out=["lr", "losses"]`' in hints[0]
+    WHOLE.module(weights={**state, "lr": 0.1, "losses": [1.0, 2.0]}, leave_out=["lr", "losses"])
+
+
+def test_sets_of_weights_under_unknown_names_are_not_left_out() -> None:
+    state = WHOLE.module().state_dict()
+    _, hints = told({"student": state, "teacher": state})
+    assert len(hints) == 1 and '["student"]' in hints[0] and "leave" not in hints[0]
+
+
+def test_an_empty_checkpoint_is_said_to_be_empty() -> None:
+    assert told({})[0] == "the checkpoint is empty, and the module has 3 tensors"
+
+
+def test_axes_in_another_order_are_told_with_what_turns_them() -> None:
+    state = WHOLE.module().state_dict()
+    turned = {**state, "fc.weight": state["fc.weight"].T, "stem.weight": state["stem.weight"].permute(2, 3, 1, 0)}
+    _, hints = told({**state, "fc.weight": turned["fc.weight"]})
+    assert '`state["fc.weight"].permute(1, 0)`' in hints[0]
+    _, hints = told(turned)
+    assert '`state["stem.weight"].permute(3, 2, 0, 1)`' in hints[0]
+    assert torch.equal(turned["stem.weight"].permute(3, 2, 0, 1), state["stem.weight"])
