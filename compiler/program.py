@@ -177,7 +177,7 @@ def _left_out(arch: ast.ArchDef, by_nodes: bool) -> Diagnostic:
     message = f"one check goes through {what}: `{arch.name}` and what follows are left out"
     hint = f"check it alone: `archc check FILE {arch.name}`"
     code, limit = ("E0912", "nodes") if by_nodes else ("E0910", "evaluation_steps")
-    return finding(code, message, arch.name_span, hint, higher(limit))
+    return finding(code, message, arch.name_span, hint, *higher(limit))
 
 
 def rewritten(graph: Graph, name: str, settings: dict[str, Any]) -> Graph:

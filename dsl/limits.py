@@ -43,6 +43,20 @@ def raised(to: Mapping[str, int]) -> Iterator[None]:
             setattr(LIMITS, name, value)
 
 
-def higher(name: str, needed: int = 0) -> str:
-    """The hint of a diagnostic that names a limit: how to raise it, to twice as much or what is needed."""
-    return f"`--limit {name}={max(needed, 2 * getattr(LIMITS, name))}` on the command line allows more"
+_MOST = 100
+"""A network of so many times a limit is beyond every machine: raising the limit does not build it."""
+_STEPS = 8
+"""Evaluation steps that a node takes, about."""
+
+
+def higher(name: str, needed: int = 0) -> tuple[str, ...]:
+    """The hint of a diagnostic that names a limit: how to raise it, to twice as much or what is needed, and the limits
+    that would be met next. None where so much is needed that no machine has it."""
+    limit = getattr(LIMITS, name)
+    if needed > _MOST * limit:
+        return ()
+    values = {name: max(needed, 2 * limit)}
+    if name == "nodes" and _STEPS * values[name] > LIMITS.evaluation_steps:
+        values["evaluation_steps"] = _STEPS * values[name]
+    options = " ".join(f"--limit {limited}={value}" for limited, value in values.items())
+    return (f"`{options}` on the command line allows more",)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .diagnostics import Diagnostic, Label
-from .limits import LIMITS, higher
+from .limits import LIMITS
 from .source import Source, Span
 
 _WIDTH = 120
@@ -29,7 +29,7 @@ def render(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     shown = listed[: LIMITS.diagnostics_shown]
     blocks = [_Text(color).diagnostic(diagnostic) for diagnostic in shown]
     if len(listed) > len(shown):
-        hint = higher("diagnostics_shown", len(listed)).replace("allows more", "shows all")
+        hint = f"`--limit diagnostics_shown={max(len(listed), 2 * len(shown))}` on the command line shows all"
         blocks.append(f"... and {len(listed) - len(shown)} more; {hint}")
     return "\n\n".join(blocks) + "\n" if blocks else ""
 

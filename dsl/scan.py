@@ -100,7 +100,7 @@ def _is_utf8(data: bytes) -> bool:
 def _too_large(source: Source) -> Diagnostic:
     message = f"this file is larger than {LIMITS.source_bytes // 1024} KiB, the most that a spec may be"
     hint = "say what repeats with parameters, `**`, lists and imports"
-    return finding("E0901", message, Span(source, 0, 0), hint, higher("source_bytes"))
+    return finding("E0901", message, Span(source, 0, 0), hint, *higher("source_bytes"))
 
 
 def _span(source: Source, match: re.Match[str]) -> Span:

@@ -61,3 +61,20 @@ def test_every_command_has_the_option(archc: Callable[..., Any]) -> None:
     for command in COMMANDS:
         assert "--limit" in archc(command, "--help").out
     assert set(FIXED) < {field.name for field in fields(Limits)}
+
+
+def test_one_hint_names_all_limits_that_would_be_met(archc, tmp_path: Path) -> None:
+    spec = tmp_path / "deep.arch"
+    spec.write_text("arch Deep { input x: [N, 8, 4, 4]  output x -> [tanh, relu] ** 30000 }")
+    first = archc("check", spec, "--limit", "nodes=20000", "--limit", "evaluation_steps=20000")
+    assert "E0912" in first.err
+    options = re.findall(r"--limit (\w+=\d+)", first.err)
+    assert [option.partition("=")[0] for option in options] == ["nodes", "evaluation_steps"]
+    assert archc("check", spec, *(word for option in options for word in ("--limit", option))).status == 0
+
+
+def test_no_limit_is_offered_that_no_machine_holds(archc, tmp_path: Path) -> None:
+    spec = tmp_path / "deep.arch"
+    spec.write_text("arch Deep { input x: [N, 8, 4, 4]  output x -> relu ** 100000000 }")
+    refused = archc("check", spec).err
+    assert "E0912" in refused and "--limit" not in refused

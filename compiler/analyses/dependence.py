@@ -186,7 +186,7 @@ class Walk:
             at = ", ".join(f"{name} = {size:,}" for name, size in self.sizes.items())
             message = f"the receptive fields of `{self.graph.name}`{f' at {at}' if at else ''} take more than"
             hint = "the size of a receptive field is the same for smaller inputs, as long as they are larger than it"
-            raise refused("E0910", f"{message} {LIMITS.field_steps:,} steps", hint, higher("field_steps"))
+            raise refused("E0910", f"{message} {LIMITS.field_steps:,} steps", hint, *higher("field_steps"))
 
     def _outputs(self, node: Node) -> list[Dependence | Unknown]:
         sources = node.op.arriving(tuple(self.found[i][port] for i, port in node.inputs))

@@ -256,8 +256,8 @@ def power(ctx: Machine, node: ast.Power, base: Any, exponent: Any) -> Any:
         raise fault("E0332", f"a network cannot be repeated {exponent} times", node.exponent.span, hint)
     if exponent > LIMITS.nodes:
         message = f"{exponent:,} repetitions make more than {LIMITS.nodes:,} nodes"
-        hint = "a network that large cannot be built: was a number meant, with the base in parentheses?"
-        raise fault("E0912", message, node.exponent.span, hint, higher("nodes", 2 * exponent))
+        hint = "so many layers are rarely meant: was it a number, with the base in parentheses?"
+        raise fault("E0912", message, node.exponent.span, hint, *higher("nodes", 8 * exponent))
     return Repeat(network, exponent, node.span)
 
 

@@ -380,4 +380,4 @@ def _too_many(what: str, limit: int, span: Span | None) -> Fault:
     """The Fault of a network with more nodes or edges than there may be."""
     code = "E0912" if what == "nodes" else "E0913"
     hint = "a power or a recursion may repeat more than was meant: the count multiplies at every level"
-    return fault(code, f"the network has more than {limit:,} {what}", span, hint, higher(what))
+    return fault(code, f"the network has more than {limit:,} {what}", span, hint, *higher(what))

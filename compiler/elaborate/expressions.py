@@ -36,7 +36,7 @@ def _text(ctx: Machine, node: ast.Text, environment: Environment) -> str:
     if len(text) > LIMITS.source_bytes:
         hint = "a text that is inserted into itself twice doubles at every level"
         message = f"a text has at most {LIMITS.source_bytes:,} characters"
-        raise fault("E0914", message, node.span, hint, higher("source_bytes", len(text)))
+        raise fault("E0914", message, node.span, hint, *higher("source_bytes", len(text)))
     ctx.spend(len(text) // 64, node.span)
     return text
 
@@ -205,7 +205,7 @@ def _range(ctx: Machine, node: ast.Range, environment: Environment) -> Any:
     if stop - start > LIMITS.list_values:
         hint = "loops and lists take a number for each element: is the end of the range right?"
         message = f"a range holds at most {LIMITS.list_values:,} numbers"
-        raise fault("E0914", message, node.span, hint, higher("list_values", stop - start + 1))
+        raise fault("E0914", message, node.span, hint, *higher("list_values", stop - start + 1))
     return listed(ctx, list(range(start, stop + 1 if node.inclusive else stop)), node.span)
 
 

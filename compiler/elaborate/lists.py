@@ -49,7 +49,7 @@ def listed(ctx: Machine, values: list[Any], span: Span) -> Listed:
     if result.extent > LIMITS.list_values:
         hint = "a list that holds itself twice doubles at every level: is the count as meant?"
         message = f"a list holds at most {LIMITS.list_values:,} values, those of lists in it included"
-        raise fault("E0914", message, span, hint, higher("list_values", result.extent))
+        raise fault("E0914", message, span, hint, *higher("list_values", result.extent))
     ctx.spend(len(result), span)
     return result
 

@@ -213,4 +213,4 @@ def too_long(span: Span) -> Fault:
     """The Fault of an evaluation that goes beyond its budget."""
     hint = "a recursion or a loop may go on much longer than was meant: what calls itself twice doubles at every level"
     message = f"evaluation takes more than {LIMITS.evaluation_steps:,} steps"
-    return fault("E0910", message, span, hint, higher("evaluation_steps"))
+    return fault("E0910", message, span, hint, *higher("evaluation_steps"))

@@ -271,7 +271,7 @@ class Parallel(Composite):
             if len(results) > LIMITS.edges:
                 hint = "a tuple of tuples is flat, so that a repeated pair doubles at every level"
                 message = f"more than {LIMITS.edges:,} tensors stand side by side"
-                raise fault("E0913", message, self.span, hint, higher("edges"))
+                raise fault("E0913", message, self.span, hint, *higher("edges"))
         return POISON if poisoned else tuple(results)
 
 

@@ -94,9 +94,9 @@ class Reader(Inference):
         """The keys in topological order, of those that are free the first that was added."""
         view = self.view
         if len(view) > LIMITS.nodes:
-            raise fault("E0912", f"the network has more than {LIMITS.nodes:,} nodes", None, higher("nodes", len(view)))
+            raise fault("E0912", f"the network has more than {LIMITS.nodes:,} nodes", None, *higher("nodes", len(view)))
         if (edges := view.number_of_edges()) > LIMITS.edges:
-            raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", None, higher("edges", edges))
+            raise fault("E0913", f"the network has more than {LIMITS.edges:,} edges", None, *higher("edges", edges))
         positions = {key: place for place, key in enumerate(view)}
         try:
             return list(networkx.lexicographical_topological_sort(view, key=positions.__getitem__))

@@ -32,7 +32,7 @@ def _few(parts: int) -> None:
     """Refuses more parts than a layer may make."""
     if parts > LIMITS.layer_outputs:
         message = f"a layer makes at most {LIMITS.layer_outputs:,} tensors, and not {parts:,}"
-        raise LayerError("E0913", message, higher("layer_outputs", parts))
+        raise LayerError("E0913", message, *higher("layer_outputs", parts))
 
 
 class Split(AlongAxis):
