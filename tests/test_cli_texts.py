@@ -147,3 +147,8 @@ def test_folders_whose_names_are_no_text(archc: Command, folder: Path) -> None:
     assert found["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "dir%FF/wrong.arch"
     fast = clean(archc, "compile", f"{inside}/net.arch", "--optimize", "--device", "cpu", "-o", f"{inside}/fast.pt2")
     assert fast.status == 0, fast
+
+
+def test_the_standard_input_is_no_spec(archc) -> None:
+    refused = archc("check", "-")
+    assert refused.status == 1 and "E0701" in refused.err and "standard input" in refused.err

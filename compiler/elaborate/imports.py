@@ -80,6 +80,7 @@ class Loader:
             message = f"`{name}` cannot be read: {reason(error).lower()}"
             is_text = "{" in name and at is None
             hint = "this is a spec's text: `archc.loads` takes it" if is_text else "a spec is a readable text file"
+            hint = "specs are files, and none is read from the standard input" if name == "-" else hint
             near = _beside(path, path.name) if isinstance(error, FileNotFoundError) and not is_text else []
             self._report("E0701", message, at, *meant(str(Path(name).with_name(n)) for n in near) or (hint,))
             return None

@@ -222,7 +222,8 @@ class Reading:
         if inner and len(inner) == len(calls) and not isinstance(self.source.module, Network):
             hint = f"`--extern`, `extern=True` in Python, makes layers of the host of `{inner[0]}` and its like"
             raise missing(name, calls, hint)
-        raise missing(name, calls)
+        own = "a module of its own for it can be a layer of the host: `--extern`, `extern=True` in Python"
+        raise missing(name, calls, *([] if isinstance(self.source.module, Network) else [own]))
 
     def _same(self, reader: Reader, made: dict[Names, Value], declared: Declared) -> dict[Names, Names]:
         """For what evaluation returns, what training returns of it. Raises ArchError (E1206) where that is nothing."""
