@@ -118,7 +118,7 @@ class Loader:
         if len(self.files) >= LIMITS.imported_files:
             message = f"a spec imports at most {LIMITS.imported_files} files"
             hint = "several declarations can stand in one file"
-            self._report("E0915", message, use.path_span, hint, higher("imported_files"))
+            self._report("E0915", message, use.path_span, hint, *higher("imported_files"))
             return
         imported = self._load(path, _shown(path, importer, use.path), use.path_span)
         if imported is None:
