@@ -11,6 +11,7 @@ from .costs import checked_sizes_of
 from .looking import looked_at
 from .options import sizes_of
 from .outputs import STDOUT, put_out, ready_for, target_path
+from .progress import phase
 
 if TYPE_CHECKING:
     from .analysis_commands import Plot
@@ -40,6 +41,7 @@ def run_draw(request: Draw) -> int:
     architecture = looked_at(request)
     target = target_path(request.output, f"{architecture.name}.{format}")
     ready_for(target)
+    phase("draw: laying out")
     picture = architecture.draw(
         format=format,
         depth=request.depth,
@@ -81,6 +83,7 @@ def run_plot(request: Plot) -> int:
         target = target.with_suffix(".svg")
     ready_for(target)
     options = PlotRequest(request.what, request.by, request.depth, request.dtype, checked_sizes_of(architecture, given))
+    phase("plot: counting")
     plot = plotted(architecture.ir, options, request.theme)
     put_out(target, plot.content(target.suffix.removeprefix(".").lower() if target else "svg"))
     return 0

@@ -19,6 +19,7 @@ from .diagram import Diagram
 from .layout import FOR_OTHERS
 from .page import page
 from .paint import needed, painted
+from .programs import one_drawing
 from .render import FORMATS, ready, render
 from .sheet import SHEET, SHRINKS, SMALLEST, UNITS, Length, Sheet
 from .style import SMALL
@@ -59,6 +60,7 @@ class Picture:
 
 
 @uncollected()
+@one_drawing()
 def draw(
     graph: Graph,
     format: str = "svg",

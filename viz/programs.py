@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from ..dsl.diagnostics import ArchError, Diagnostic
@@ -28,7 +32,21 @@ class Failed(Exception):
 
 
 LONGEST = 30
-"""So many seconds Graphviz may take for a drawing."""
+"""So many seconds the programs of Graphviz may take for a drawing, all together."""
+_ends: ContextVar[float | None] = ContextVar("_ends", default=None)
+
+
+@contextmanager
+def one_drawing() -> Iterator[None]:
+    """Inside, all programs have the time of one drawing."""
+    if _ends.get() is not None:
+        yield
+        return
+    token = _ends.set(monotonic() + LONGEST)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
 
 
 def run(engine: str, format: str, source: str, graphviz_: Graphviz, **options: Any) -> bytes:
@@ -39,7 +57,9 @@ def run(engine: str, format: str, source: str, graphviz_: Graphviz, **options: A
     usual, dot_command.DOT_BINARY = dot_command.DOT_BINARY, graphviz_.program
     try:
         command = dot_command.command(engine, format, **options)
-        done = execute.run_check(command, input=source.encode(), capture_output=True, quiet=True, timeout=LONGEST)
+        ends = _ends.get()
+        left = LONGEST if ends is None else max(ends - monotonic(), 0)
+        done = execute.run_check(command, input=source.encode(), capture_output=True, quiet=True, timeout=left)
         return done.stdout
     except subprocess.TimeoutExpired:
         raise too_large(f"Graphviz has not ended on this drawing in {LONGEST} seconds") from None

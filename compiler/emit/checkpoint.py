@@ -98,7 +98,17 @@ def _instead(
         return (f'weights are in {keys}: each has its own file after `torch.save(torch.load(path)["{first}"], other)`',)
     lacking = [key for key in foreign if key not in own]
     ways = option("leave_out", lacking, held, "leaves out what is no weight")
+    start = _start(lacking)
+    if start and not ways and not any(key.startswith(start) for key in held.keys() - {*lacking}):
+        ways = (f"`--leave-out '{start}*'`, in Python `leave_out=[\"{start}*\"]`, leaves out what is no weight",)
     return ways + option("fresh", [key for key in foreign if key in own], own, "keeps what they start with")
+
+
+def _start(names: Sequence[str]) -> str:
+    """What all names begin with."""
+    first, last = min(names, default=""), max(names, default="")
+    pairs = enumerate(zip(first, last, strict=False))
+    return first[: next((place for place, (a, b) in pairs if a != b), len(first))]
 
 
 def _few(keys: Sequence[str]) -> str:

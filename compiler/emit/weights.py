@@ -173,7 +173,8 @@ def _turned(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str,
             return ()
     first = names[0]
     order = ", ".join(map(str, orders[own[first].dim()]))
-    return (f'axes in the order of TensorFlow and JAX are turned by `state["{first}"].permute({order})`',)
+    turned = f'`state["{first}"].permute({order})`'
+    return (f"axes in the order of TensorFlow and JAX are turned by {turned}, all of them, square ones too",)
 
 
 def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:

@@ -75,6 +75,8 @@ def declaration(
             raise Unsayable(f"the size {size} of its result is no arithmetic of those that arrive")
         dims.append(formula)
     batch = types[0].dims[0]
+    if isinstance(batch, Size) and not dims:
+        raise Unsayable("its result has no axes, and so none of the batch")
     if isinstance(batch, Size) and str(dims[0]) != known[batch]:
         raise Unsayable(f"the first size of its result is `{dims[0]}`, and not that of the batch")
     word = _result_word(first, types[0])

@@ -39,8 +39,10 @@ def not_exported(module: nn.Module, error: Exception) -> ArchError:
     """What is said where torch raises an error: the first sentence of its reason, the part and the line of code."""
     part = next((note for note in getattr(error, "__notes__", ()) if note.startswith("in `")), "")
     at = _place(module, _frames(error)) or ", ".join(filter(None, (part, _named(str(error)))))
-    message = f"torch cannot export {type(module).__name__}: {type(error).__name__}: {quoted(error)}{at and f' ({at})'}"
-    hints = [DECIDED] if "data-dependent" in str(error) else []
+    decided = "data-dependent" in str(error)
+    reason = "it decides by the values of tensors" if decided else f"{type(error).__name__}: {quoted(error)}"
+    message = f"torch cannot export {type(module).__name__}: {reason}{at and f' ({at})'}"
+    hints = [DECIDED] if decided else []
     types = {t.dtype for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()}
     if others := types - {torch.float32}:
         found = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,16 @@ def test_graphviz_is_stopped(archc: Run, small: Path, format: str, monkeypatch: 
     assert outcome.status == 1 and "E0831" in outcome.err and "`--format dot`, without `--layout`" in outcome.err
     assert sorted(path.name for path in small.parent.iterdir()) == ["small.arch"]
     assert archc("draw", "small.arch", "small", "--format", "dot", "-o", "small.dot").status == 0
+
+
+def test_the_time_of_graphviz_is_that_of_a_whole_drawing(
+    archc: Run, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each program is within it, and all together are not."""
+    clock = count(0, 0.6 * programs.LONGEST)
+    monkeypatch.setattr(programs, "monotonic", lambda: next(clock))
+    outcome = archc("draw", "small.arch", "small", "--layout", "dot")
+    assert outcome.status == 1 and "E0831" in outcome.err
 
 
 def test_wrong_command_lines(archc: Run, small: Path) -> None:

@@ -218,6 +218,12 @@ def test_all_that_is_no_weight_is_named_at_once() -> None:
     WHOLE.module(weights={**state, "lr": 0.1, "losses": [1.0, 2.0]}, leave_out=["lr", "losses"])
 
 
+def test_much_that_is_no_weight_is_a_pattern() -> None:
+    state = {**WHOLE.module().state_dict(), **{f"meta{number}": number for number in range(40)}}
+    assert '`leave_out=["meta*"]`' in told(state)[1][0]
+    WHOLE.module(weights=state, leave_out=["meta*"])
+
+
 def test_sets_of_weights_under_unknown_names_are_not_left_out() -> None:
     state = WHOLE.module().state_dict()
     _, hints = told({"student": state, "teacher": state})

@@ -344,3 +344,10 @@ def test_a_spec_is_written_and_python_is_refused(tmp_path: Path, monkeypatch: py
     assert archc.load("net.arch").source().startswith("extern waves()(x: [N, 4, H, W]) -> [N, 4, H, W]")
     other = CliRunner().invoke(app, [*words, "made.py"])
     assert other.exit_code == 1 and "E0801" in str(other.exception) and not Path("made.py").exists()
+
+
+def test_a_result_without_axes_is_no_layer_of_the_host() -> None:
+    mean = Calls(lambda self, x: x.mean())
+    source = Calls(lambda self, x: self.a(x) + self.b(self.a(x)), a=nn.Linear(8, 8), b=mean)
+    with pytest.raises(archc.ArchError, match="its result has no axes"):
+        archc.from_torch(source, (2, 8), extern=True)

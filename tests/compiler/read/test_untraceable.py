@@ -60,7 +60,7 @@ def quantised() -> nn.Module:
     ("module", "words"),
     [
         (Around(Estimates()), ["`Straight` has a gradient of its own", "`inner.1`", "test_untraceable.py:"]),
-        (Around(Decides()), ["data-dependent", "`inner.1`", "test_untraceable.py:"]),
+        (Around(Decides()), ["decides by the values of tensors", "`inner.1`", "test_untraceable.py:"]),
         (Around(Measures()), ["`item` of the values of a tensor", "`inner.1`", "test_untraceable.py:"]),
         (Around(Chooses()), ["of the values of a tensor", "`inner.1`", "test_untraceable.py:"]),
         (quantised(), ["`inner.0` is quantised"]),
