@@ -145,6 +145,9 @@ class Reading:
 
     def read(self, declared: Declared) -> tuple[Graph, float]:
         """The graph with these inputs. Raises ArchError."""
+        if self.hosts is not None and self.hosts.missing:
+            self.hosts.forget()
+            self.traces.clear()
         while True:
             if self.hosts is not None:
                 sizes = [size for _, _, shape in declared for size in shape if isinstance(size, str)]

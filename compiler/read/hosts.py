@@ -114,6 +114,10 @@ class Hosts:
         self._named: dict[tuple[int, str], str] = {}
         self._free = FreeNames()
 
+    def forget(self) -> None:
+        """Takes no submodule any more: with inputs that are declared otherwise the language may say others."""
+        self.known, self.missing, self._refused = {}, [], set()
+
     def begin(self, taken: Iterable[str]) -> None:
         """Begins anew with other inputs, whose names no declaration may have."""
         self.code.clear()

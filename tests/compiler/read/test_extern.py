@@ -351,3 +351,19 @@ def test_a_result_without_axes_is_no_layer_of_the_host() -> None:
     source = Calls(lambda self, x: self.a(x) + self.b(self.a(x)), a=nn.Linear(8, 8), b=mean)
     with pytest.raises(archc.ArchError, match="its result has no axes"):
         archc.from_torch(source, (2, 8), extern=True)
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.wave = nn.LSTM(8, 4, batch_first=True), Calls(lambda self, x: torch.special.bessel_j0(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.wave(self.lstm(x)[0])
+
+
+def test_layers_of_the_host_are_those_of_the_inputs_as_they_are_declared() -> None:
+    """The input may be a map, of which there is no LSTM, or tokens."""
+    source = Recurrent()
+    net = archc.from_torch(source, (2, 5, 8), extern=True)
+    assert [node.op.kind for node in net.ir.nodes][1:] == ["lstm", "extern"]
