@@ -49,14 +49,16 @@ _STEPS = 8
 """Evaluation steps that a node takes, about."""
 
 
-def higher(name: str, needed: int = 0) -> tuple[str, ...]:
-    """The hint of a diagnostic that names a limit: how to raise it, to twice as much or what is needed, and the limits
-    that would be met next. None where so much is needed that no machine has it."""
+def higher(name: str, needed: int = 0, **others: int) -> tuple[str, ...]:
+    """The hint of a diagnostic that names a limit: how to raise it, to twice as much or what is needed, with `others`
+    of which more is needed than their limits. None where so much is needed that no machine has it."""
     limit = getattr(LIMITS, name)
-    if needed > _MOST * limit:
-        return ()
     values = {name: max(needed, 2 * limit)}
-    if name == "nodes" and _STEPS * values[name] > LIMITS.evaluation_steps:
+    if name == "nodes":
         values["evaluation_steps"] = _STEPS * values[name]
-    options = " ".join(f"--limit {limited}={value}" for limited, value in values.items())
+    values |= {other: max(values.get(other, 0), count) for other, count in others.items() if other != name}
+    values = {other: count for other, count in values.items() if count > getattr(LIMITS, other)}
+    if any(count > _MOST * getattr(LIMITS, other) for other, count in values.items()):
+        return ()
+    options = " ".join(f"--limit {other}={count}" for other, count in values.items())
     return (f"`{options}` on the command line allows more",)

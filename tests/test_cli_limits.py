@@ -63,10 +63,13 @@ def test_every_command_has_the_option(archc: Callable[..., Any]) -> None:
     assert set(FIXED) < {field.name for field in fields(Limits)}
 
 
-def test_one_hint_names_all_limits_that_would_be_met(archc, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "network", ["[tanh, relu] ** 30000", "[tanh, relu, elu] ** 15000", "([tanh, relu] ** 100) ** 200"]
+)
+def test_one_hint_names_all_limits_that_would_be_met(archc, tmp_path: Path, network: str) -> None:
     spec = tmp_path / "deep.arch"
-    spec.write_text("arch Deep { input x: [N, 8, 4, 4]  output x -> [tanh, relu] ** 30000 }")
-    first = archc("check", spec, "--limit", "nodes=20000", "--limit", "evaluation_steps=20000")
+    spec.write_text(f"arch Deep {{ input x: [N, 8, 4, 4]  output x -> {network} }}")
+    first = archc("check", spec, "--limit", "nodes=20000", "--limit", "evaluation_steps=90000")
     assert "E0912" in first.err
     options = re.findall(r"--limit (\w+=\d+)", first.err)
     assert [option.partition("=")[0] for option in options] == ["nodes", "evaluation_steps"]

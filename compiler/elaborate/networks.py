@@ -300,6 +300,10 @@ class WithTensors(Around):
         return machine.apply(self.inner, (*inputs, *self.tensors), self.span, pending)
 
 
+LIMITED = {"E0912": "nodes", "E0910": "evaluation_steps"}
+"""The limit that a code names, of which each application of a power takes as much."""
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Repeat(Around):
     """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
@@ -314,6 +318,7 @@ class Repeat(Around):
     def apply(self, machine: Machine, inputs: Tensors, pending: Pending) -> Result:
         result: Result = inputs
         series = object()
+        before = len(machine.nodes), machine.spent
         for index in range(self.count):
             if isinstance(result, Poison):
                 return result
@@ -324,7 +329,10 @@ class Repeat(Around):
                 result = machine.apply(self.inner, result, self.span, place)
             except Fault as problem:
                 note = Note(self.span, f"application {index + 1} of {self.count}")
-                problem.diagnostic = replace(problem.diagnostic, labels=(*problem.diagnostic.labels, note))
+                found = replace(problem.diagnostic, labels=(*problem.diagnostic.labels, note))
+                if found.code in LIMITED and not machine.replays:
+                    found = replace(found, hints=(*found.hints[:1], *self._higher(machine, found.code, before, index)))
+                problem.diagnostic = found
                 raise
             if len(machine.scopes) > opened and not machine.replays:
                 name = place.segments[-1] if isinstance(place, Label) else str(place)
@@ -332,6 +340,15 @@ class Repeat(Around):
                 if isinstance(child, OpenScope):
                     child.series = series
         return result
+
+    def _higher(self, machine: Machine, code: str, before: tuple[int, int], done: int) -> tuple[str, ...]:
+        """The hint of a limit that is met after so many applications: what all of them need, as far as the first ones
+        tell."""
+        spent = len(machine.nodes), machine.spent
+        nodes, steps = (a + (b - a) * self.count // max(done, 1) + 1 for a, b in zip(before, spent, strict=True))
+        if LIMITED[code] == "nodes":
+            return higher("nodes", nodes, evaluation_steps=steps)
+        return higher("evaluation_steps", steps, nodes=nodes)
 
 
 @dataclass(slots=True, eq=False, repr=False)
