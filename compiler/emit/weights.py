@@ -174,7 +174,7 @@ def _turned(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str,
     first = names[0]
     order = ", ".join(map(str, orders[own[first].dim()]))
     turned = f'`state["{first}"].permute({order})`'
-    return (f"axes in the order of TensorFlow and JAX are turned by {turned}, all of them, square ones too",)
+    return (f"weights with the axes of TensorFlow and JAX are turned, as by {turned}: turn all, square ones too",)
 
 
 def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
