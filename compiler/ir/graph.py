@@ -193,18 +193,6 @@ def walk(module: Scope | Node, second_names: bool = True) -> Iterator[tuple[str,
                 stack.append((prefix + name, child, second_names or item.names_first(name)))
 
 
-def registered(root: Scope) -> Iterator[tuple[Scope, str]]:
-    """Every name in a scope and in those in it, with the scope that holds it, in the order of the checkpoint. The names
-    in a scope follow its own name."""
-    stack = [(root, name) for name in reversed(root.children)]
-    while stack:
-        scope, name = stack.pop()
-        yield scope, name
-        child = scope.children[name]
-        if isinstance(child, Scope) and scope.names_first(name):
-            stack.extend((child, inner) for inner in reversed(child.children))
-
-
 def scopes(root: Scope) -> Iterator[Scope]:
     """The scope and all those in it, each once, parents before what they hold."""
     stack, seen = [root], {root}

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .graph import Graph, Node, Origin, Scope, Value, registered
+from .graph import Graph, Node, Origin, Scope, Value
 from .lowering import ModuleCall
-from .sharing import Names, applications, counterparts
+from .sharing import Names, applications, counterparts, registered
 
 
 @dataclass(slots=True, eq=False)

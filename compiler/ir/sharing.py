@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .graph import Graph, Node, Scope, Value, registered, scopes
+from .graph import Graph, Node, Scope, Value, scopes
+
+
+def registered(root: Scope) -> Iterator[tuple[Scope, str]]:
+    """Every name in a scope and in those in it, with the scope that holds it, in the order of the checkpoint. The names
+    in a scope follow its own name."""
+    stack = [(root, name) for name in reversed(root.children)]
+    while stack:
+        scope, name = stack.pop()
+        yield scope, name
+        child = scope.children[name]
+        if isinstance(child, Scope) and scope.names_first(name):
+            stack.extend((child, inner) for inner in reversed(child.children))
 
 
 class Names:

@@ -6,8 +6,9 @@ import re
 from bisect import bisect_right
 from typing import Any, cast
 
-from ...ir.graph import Graph, Node, Scope, Value, registered
+from ...ir.graph import Graph, Node, Scope, Value
 from ...ir.region_tree import RegionTree
+from ...ir.sharing import registered
 from ...ops.given import with_weights
 from .cells import Cell, cells_of
 

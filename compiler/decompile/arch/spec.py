@@ -17,7 +17,8 @@ from ....dsl.format import format_source
 from ....dsl.source import Source
 from ...elaborate.declared import dtype_word
 from ...elaborate.language import known_names
-from ...ir.graph import Graph, GraphInput, registered
+from ...ir.graph import Graph, GraphInput
+from ...ir.sharing import registered
 from ...ir.sizes import symbols
 from ...ops.core import Extern
 from ...program import Program
