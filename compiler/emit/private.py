@@ -11,7 +11,6 @@
 | `release_bounds` | 2.6 on | a refusal of files that torch would keep from sizes of 1 without need |
 | `pytree` | 2.6 on | the tensors in what a module returns |
 | `BatchNorms` | 2.6 on | the modules whose running statistics training changes |
-| `InstanceNorms` | 2.6 on | norms of each image and channel, in ONNX files |
 | `refused_dimensions` | 2.6 on | sizes as torch relates them, where it does so more sharply than the spec |
 | `without_numbers` | 2.6 on | a run of a module on tensors that have shapes alone |
 | `SizesRead` | 2.6 on | `deciding_sizes` for every network |
@@ -43,12 +42,11 @@ from typing import Any
 import torch
 from torch.library import Library
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorms
-from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorms
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-__all__ = ["BatchNorms", "InstanceNorms", "pytree"]
+__all__ = ["BatchNorms", "pytree"]
 
 
 @contextmanager

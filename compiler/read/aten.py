@@ -24,7 +24,6 @@ SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
     "pixel_shuffle": ("pixel_shuffle", {"factor": "upscale_factor"}),
     "pixel_unshuffle": ("pixel_unshuffle", {"factor": "downscale_factor"}),
     "channel_shuffle": ("channel_shuffle", {"groups": "groups"}),
-    "softplus": ("softplus", {"beta": "beta", "threshold": "threshold"}),
 }
 """Functions of one tensor: the layer, and which argument each of its settings is."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..ir.graph import Value
 from ..ops.maps import compact
 from ..ops.registry import lookup_kind
@@ -175,7 +177,7 @@ def _layer_norm(call: Call) -> Made:
     x = call.type("input")
     if len(call["normalized_shape"]) != 1:
         return _norm_of_several(call)
-    settings: dict[str, Any] = {"eps": call["eps"], **along(x, call.axis(-1))}
+    settings: dict[str, Any] = {"eps": _eps(call), **along(x, call.axis(-1))}
     if call["weight"] is not None and _weights(call) is None:
         kind = "rmsnorm" if call.name == "rms_norm" else "ln"
         y = call.make("multiply", call.make(kind, call.value("input"), affine=False, **settings), call.value("weight"))
@@ -186,6 +188,11 @@ def _layer_norm(call: Call) -> Made:
         return call.layer("rmsnorm", home, call.value("input"), **settings)
     settings |= {**_affine(call), **({"bias": False} if home is not None and call["bias"] is None else {})}
     return call.layer("ln", home, call.value("input"), **settings)
+
+
+def _eps(call: Call) -> float:
+    """What is added to the mean square: for `rms_norm`, where nobody says it, the rounding of the type."""
+    return call["eps"] if call["eps"] is not None else torch.finfo(torch.float32).eps
 
 
 def _norm_of_several(call: Call) -> Made:
@@ -203,7 +210,7 @@ def _standardised(call: Call, axes: Any, is_centred: bool = True) -> Value:
     if is_centred:
         x = call.make("sum", *stretched(call.reader, x, call.make("reduce", x, **settings)), signs=(1, -1))
     squares = call.make("reduce", call.make("power", x, n=2), **settings)
-    return call.make("multiply", x, call.make("rsqrt", call.make("affine", squares, shift=call["eps"])))
+    return call.make("multiply", x, call.make("rsqrt", call.make("affine", squares, shift=_eps(call))))
 
 
 @TABLE.of("prelu")
@@ -233,6 +240,15 @@ def _elu(call: Call) -> Made:
     if (call["scale"], call["input_scale"]) != (1, 1):
         raise Unsayable("`elu` with a scale")
     return call.make("elu", alpha=call["alpha"])
+
+
+@TABLE.following("softplus")
+def _softplus(call: Call) -> Made:
+    if call["threshold"] != 20:
+        raise Unsayable(
+            f"`softplus` with the threshold {call['threshold']}: that of a spec is 20, as torch's usually is"
+        )
+    return call.make("softplus", beta=call["beta"])
 
 
 @TABLE.following("hardtanh", "clamp", "clamp_min", "clamp_max")

@@ -25,11 +25,13 @@ STEPS = (1, 2, 3, 4, 5)
 """How much larger than shown a size is made, beside twice and three times it."""
 
 
-def letters(rank: int, word: str) -> str:
-    """What the sizes of a tensor of so many axes are called, as many of them as have names."""
+def letters(rank: int, word: str) -> list[str]:
+    """What the sizes of a tensor of so many axes are called."""
     if word == "float":
-        return AXES.get(rank, "")
-    return AXES[rank].replace("C", "") + "C" if word == "tokens" and rank in (4, 5) else TOKENS[:rank]
+        known = AXES.get(rank, "")
+    else:
+        known = AXES[rank].replace("C", "") + "C" if word == "tokens" and rank in (4, 5) else TOKENS[:rank]
+    return [*known, *(f"D{axis}" for axis in range(len(known), rank))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _inputs(names: Sequence[str], types: Sequence[TensorType]) -> tuple[list[str
         called = letters(x.rank, word)
         for axis, size in enumerate(x.dims):
             if isinstance(size, Size) and size not in known:
-                known[size] = free.new(called[axis : axis + 1] or "D", "")
+                known[size] = free.new(called[axis], "")
         dims = ", ".join(known[d] if isinstance(d, Size) else str(d) for d in x.dims)
         said = f"{word} " if word != "float" and fits(x, word, None) else ""
         takes.append(f"{name}: {said}[{dims}]")

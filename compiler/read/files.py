@@ -63,7 +63,7 @@ def _named(stored: Stored) -> list[list[int | str]]:
     for dtype, row in stored.inputs:
         called = letters(len(row), "float" if dtype.is_floating_point else "int")
         for axis, size in enumerate(row):
-            letter = called[axis] if axis < len(called) else f"D{axis}"
+            letter = called[axis]
             if isinstance(size, str) and size not in names:
                 names[size] = letter if letter not in names.values() else f"{letter}{len(names)}"
     return [[names[size] if isinstance(size, str) else size for size in row] for _, row in stored.inputs]
@@ -79,13 +79,17 @@ def _beside_runtime(path: Path, stored: Stored, graph: Graph) -> None:
             inputs = make_inputs(graph, sizes, torch.device("cpu"), torch.float32)
             if not all(map(_takes, stored.inputs, inputs)):
                 continue
-            found = session.run(None, {name: x.numpy() for name, x in zip(stored.net.inputs, inputs, strict=True)})
+            types = [dtype for dtype, _ in stored.inputs]
+            given = [x.to(dtype).numpy() for dtype, x in zip(types, inputs, strict=True)]
+            found = session.run(None, dict(zip(stored.net.inputs, given, strict=True)))
             with torch.no_grad():
                 ours = pytree.tree_leaves(stored.net.module.eval()(*inputs))
-            shares = [
-                distance(torch.as_tensor(a), b) / scale(torch.as_tensor(a)) for a, b in zip(found, ours, strict=True)
-            ]
-            largest = max(largest, *shares)
+            for a, b in zip(map(torch.as_tensor, found), ours, strict=True):
+                if a.dtype != b.dtype:
+                    raise otherwise(f"it computes {b.dtype}, and the file {a.dtype}".replace("torch.", ""))
+                largest = max(largest, distance(a, b) / scale(a))
+    except ArchError:
+        raise
     except Exception as error:  # whatever the runtime raises is the finding
         raise otherwise(f"onnxruntime refuses {path.name}: {quoted(error)}") from None
     if not largest <= TOLERANCE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from ...dsl.reads import note_read, opened
 from ..emit.export import USUAL_SIZES, require_onnx
 from .onnx_functions import CASTS, FUNCTIONS, HOST
-from .onnx_layers import LAYERS, Layer
+from .onnx_fusion import fused
+from .onnx_layers import LAYERS, WEIGHT, Layer
+from .onnx_maps import in_order
 from .pt2 import readable, unreadable
 from .replay import Ref, Replay, Scope, Step, Stored
 from .unsayable import Missing, Unsayable, missing
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 
 OLDEST = 9
 """The opset from which on files are read."""
-WEIGHT = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)\.weight")
+CONSTANTS = (2, 3, 11)
+"""ONNX's numbers for the types that constants have beside those of networks: uint8, int8 and float64."""
+SEVERAL = ("Split", "TopK")
+"""Operators of which more is known than their first output."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -140,6 +145,8 @@ class _Conversion:
 
         self.path, self.graph, self.about = path, model.graph, model.metadata_props
         self.opsets = {entry.domain: entry.version for entry in model.opset_import}
+        for t in model.graph.initializer:
+            _refuse_type(path, f"tensor `{t.name[:80]}`", t.data_type, {*CASTS, *CONSTANTS})
         self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self.given = {*self.constants}
         outputs = [o.name for o in model.graph.output]
@@ -156,14 +163,13 @@ class _Conversion:
         inside = [re.sub(r"\.(weight|bias)$", "", name) for name in self.given]
         inside += [path for node in nodes for path in node.scopes]
         self.scopes = {name[: dot.start()] for name in inside for dot in re.finditer(r"\.", name)}
-        unknown = [Missing(f"`{n.op}`", n.scopes[-1] if n.scopes else "", "") for n in nodes if not _known(n.op)]
-        if unknown:
-            raise missing(self.path.name, unknown)
         classes = {path: cls for node in nodes for path, cls in zip(node.scopes, node.classes, strict=False)}
         self.net = Replay([entry.name for entry in entries], classes)
         for node in nodes:
             if node.op == "Shape" or self._is_of_numbers(node):
                 self.numbers.update(node.outputs)
+        if unknown := list(self._unknown(nodes)):
+            raise missing(self.path.name, unknown)
         self.net.steps = [self._step(node) for node in nodes]
         for step in self.net.steps:
             paths = [path for path, _ in step.stack if NAME.fullmatch(path) and isinstance(self._scope(path), Scope)]
@@ -176,6 +182,18 @@ class _Conversion:
         said = next((entry.value for entry in self.about if entry.key == USUAL_SIZES), "")
         pairs = (pair.split("=") for pair in said.split(",") if re.fullmatch(r"[\w *+/()-]+=[1-9]\d{0,8}", pair))
         return Stored(self.net, inputs, first | {name: int(size) for name, size in pairs})
+
+    def _unknown(self, nodes: list[Node]) -> Iterator[Missing]:
+        """What the language has nothing for, whatever the sizes are."""
+        for node in nodes:
+            path = node.scopes[-1] if node.scopes else ""
+            if node.op not in FUNCTIONS and node.op not in LAYERS:
+                yield Missing(f"`{node.op}`", path, "")
+            elif node.op not in SEVERAL and any(self.uses[name] for name in node.outputs[1:]):
+                yield Missing(f"`{node.op}` for more than its first output", path, "")
+        for out in self.graph.output:
+            if out.name in self.numbers or out.name in self.constants:
+                yield Missing(f"the output `{out.name}`, which depends on sizes alone", "", "")
 
     def _scope(self, path: str) -> nn.Module | None:
         inside = any(path.startswith(f"{layer}.") for layer in self.layers)
@@ -201,22 +219,7 @@ class _Conversion:
                 self.constants |= dict(zip(node.outputs, results, strict=True))
             else:
                 left.append(node)
-        return self._biased(left)
-
-    def _biased(self, nodes: list[Node]) -> list[Node]:
-        """Products with a matrix, to which a vector is added, as one: a linear layer with its bias."""
-        makers = {node.outputs[0]: node for node in nodes if node.op == "MatMul"}
-        left = []
-        for node in nodes:
-            product = next((makers[name] for name in node.inputs if name in makers), None)
-            if node.op == "Add" and product is not None and self.uses[product.outputs[0]] == 1:
-                weight, bias = product.constant(1), node.constant(1 - node.inputs.index(product.outputs[0]))
-                if weight is not None and weight.ndim == 2 and bias is not None and bias.shape == weight.shape[1:]:
-                    product.inputs.append(node.inputs[1 - node.inputs.index(product.outputs[0])])
-                    product.outputs = node.outputs
-                    continue
-            left.append(node)
-        return left
+        return fused(left, self.uses)
 
     def by_reference(self, node: Node) -> Callable[..., Any]:
         """What computes a node of numbers: the reference implementation of onnx."""
@@ -244,8 +247,10 @@ class _Conversion:
         settings: dict[str, Any] = dict(node.attributes)
         if node.op == "Split" and "split" not in settings and len(node.inputs) < 2:
             settings["outputs"] = len(node.outputs)
-        several = len(node.outputs) > 1 or node.op == "Split"
-        return Step(_either(function, self.by_reference(node)), arguments, settings, node.outputs, stack, several)
+        run = _either(function, self.by_reference(node))
+        if node.op in SEVERAL:
+            return Step(run, arguments, settings, node.outputs, stack, several=True)
+        return Step(run, arguments, settings, node.outputs[:1], stack)
 
     def _is_of_numbers(self, node: Node) -> bool:
         """Whether a node takes numbers, and constants at most, as those do that compute shapes."""
@@ -271,8 +276,8 @@ class _Conversion:
     def _is_told(self, node: Node, indices: Any) -> bool:
         """Whether indices are no tensor of the network: a number, or the places of an activation in their order, as
         torch.onnx writes strides."""
-        ordered = indices.ndim > 1 and bool((indices.ravel() == np.arange(indices.size)).all())
-        return indices.ndim == 0 or (ordered and node.inputs[0] not in self.constants)
+        places = indices.ndim > 1 and in_order(indices) and node.inputs[0] not in self.constants
+        return indices.ndim == 0 or places
 
     def _place(self, node: Node, layer: Layer) -> str:
         """Puts a layer into the network, and tells where. Layers with one weight are one layer."""
@@ -318,10 +323,6 @@ def _either(function: Callable[..., Any], reference: Callable[..., Any]) -> Call
     return run
 
 
-def _known(op: str) -> bool:
-    return op in FUNCTIONS or op in LAYERS
-
-
 def _word(name: str) -> str:
     """A name as a module of torch's may have it."""
     return re.sub(r"\.{2,}", ".", re.sub(r"[^\w.]", "_", name)).strip(".") or "x"
@@ -334,10 +335,21 @@ def _computed(op: str) -> Callable[..., Any]:
     return refuse
 
 
+def _refuse_type(path: Path, what: str, number: int, known: Collection[int]) -> None:
+    """Raises ArchError (E1208) for numbers of a type that no network of archc has."""
+    from onnx import TensorProto
+
+    word = TensorProto.DataType.Name(number).lower()
+    if number not in known:
+        hints = ["export the module in single precision, after `module.float()`"] if "float" in word else []
+        raise unreadable(path, f"its {what} is of type {word}, which no network of archc has", *hints)
+
+
 def _declared(path: Path, entry: Any) -> tuple[torch.dtype, list[int | str]]:
     kind = entry.type.tensor_type
-    if kind.elem_type not in CASTS or not kind.HasField("shape"):
-        raise unreadable(path, f"its input `{entry.name}` is no tensor of numbers that archc has")
+    _refuse_type(path, f"input `{entry.name}`", kind.elem_type, CASTS)
+    if not kind.HasField("shape"):
+        raise unreadable(path, f"it does not say how many axes its input `{entry.name}` has")
     sizes: list[int | str] = []
     for axis, dim in enumerate(kind.shape.dim):
         sizes.append(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or f"{entry.name}_{axis}")

@@ -14,23 +14,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .onnx_maps import (
+    average_pool,
+    depth_to_space,
+    in_order,
+    ints,
+    max_pool,
+    pad,
+    plain,
+    resize,
+    space_to_depth,
+    upsample,
+)
 from .table import short
 from .unsayable import Unsayable
 
 Function = Callable[..., Any]
-CASTS = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64}
-"""ONNX's numbers for types."""
-
-
-def plain(value: Any) -> Any:
-    """A constant of one number as Python has it, of several as a tensor. A tensor as it is."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.item() if value.size == 1 else torch.as_tensor(value)
-    return short(value) if isinstance(value, float) and value == value and abs(value) < 3e38 else value
-
-
-def ints(value: Any) -> list[int]:
-    return [int(n) for n in np.asarray(value).reshape(-1)]
+CASTS = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool}
+"""ONNX's numbers for the types that networks have."""
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+"""What a SELU takes where nothing is said (Klambauer et al. 2017)."""
 
 
 def _each(function: Function) -> Function:
@@ -62,8 +66,16 @@ def _hard_sigmoid(x: Tensor, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
     return (x * short(alpha) + short(beta)).clamp(0, 1)
 
 
+def _selu(x: Tensor, alpha: float = SELU_ALPHA, gamma: float = SELU_SCALE) -> Tensor:
+    if short(alpha) == short(SELU_ALPHA) and short(gamma) == short(SELU_SCALE):
+        return F.selu(x)
+    return F.elu(x, short(alpha)) * short(gamma)
+
+
 def _clip(x: Tensor, low: Any = None, high: Any = None, min: Any = None, max: Any = None) -> Tensor:
     low, high = (plain(a if a is not None else b) for a, b in ((low, min), (high, max)))
+    if low is None and high is None:
+        return x
     return F.relu6(x) if (low, high) == (0, 6) else x.clamp(low, high)
 
 
@@ -77,7 +89,7 @@ def _reshape(x: Tensor, shape: Any, allowzero: int = 0) -> Tensor:
 
 
 def _flatten(x: Tensor, axis: int = 1) -> Tensor:
-    axis %= x.dim() + 1
+    axis = axis + x.dim() if axis < 0 else axis
     return x.flatten(1) if axis == 1 else x.reshape(prod(x.shape[:axis]), -1)
 
 
@@ -118,7 +130,7 @@ def _gather(x: Any, indices: Any, axis: int = 0) -> Any:
     axis %= x.dim()
     ordered = False
     if isinstance(indices, np.ndarray):
-        ordered = indices.size == x.shape[axis] and bool((indices.ravel() == np.arange(indices.size)).all())
+        ordered = indices.size == x.shape[axis] and in_order(indices)
         indices = int(indices) if indices.ndim == 0 else torch.as_tensor(indices)
     if isinstance(indices, int) or indices.dim() == 0:
         return x.select(axis, int(indices))
@@ -128,69 +140,6 @@ def _gather(x: Any, indices: Any, axis: int = 0) -> Any:
         return F.embedding(indices, x)
     taken = x if ordered else x.index_select(axis, indices.flatten())
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-
-
-def _pad(x: Tensor, pads: Any, value: Any = None, axes: Any = None, mode: str = "constant") -> Tensor:
-    amounts, rank = ints(pads), x.dim()
-    half = len(amounts) // 2
-    pairs = {
-        axis % rank: (amounts[i], amounts[i + half])
-        for i, axis in enumerate(ints(axes) if axes is not None else range(half))
-    }
-    first = min((axis for axis, pair in pairs.items() if any(pair)), default=rank)
-    flat = [n for axis in range(rank - 1, first - 1, -1) for n in pairs.get(axis, (0, 0))]
-    modes = {"edge": "replicate", "wrap": "circular"}
-    if not flat:
-        return x
-    return F.pad(
-        x, flat, modes.get(mode, mode), *([plain(value) or 0.0] if mode == "constant" and value is not None else [])
-    )
-
-
-def padded(x: Tensor, rank: int, pads: Any, auto_pad: str, value: float = 0.0) -> tuple[Tensor, list[int]]:
-    """What is left of the pads to the layer, and the map with what it cannot say put around it."""
-    if auto_pad not in ("NOTSET", "VALID"):
-        raise Unsayable(f'`auto_pad = "{auto_pad}"`, whose amounts follow the size')
-    pads = list(pads or [0] * 2 * rank) if auto_pad == "NOTSET" else [0] * 2 * rank
-    before, after = pads[:rank], pads[rank:]
-    if before == after:
-        return x, before
-    flat = [n for pair in reversed(list(zip(before, after, strict=True))) for n in pair]
-    return F.pad(x, flat, value=value), [0] * rank
-
-
-def _max_pool(
-    x: Tensor,
-    kernel_shape: Any,
-    strides: Any = None,
-    pads: Any = None,
-    dilations: Any = None,
-    ceil_mode: int = 0,
-    auto_pad: str = "NOTSET",
-    storage_order: int = 0,
-) -> Tensor:
-    rank = len(kernel_shape)
-    x, padding = padded(x, rank, pads, auto_pad, float("-inf"))
-    strides, dilations = strides or [1] * rank, dilations or [1] * rank
-    return getattr(F, f"max_pool{rank}d")(x, kernel_shape, strides, padding, dilations, bool(ceil_mode))
-
-
-def _average_pool(
-    x: Tensor,
-    kernel_shape: Any,
-    strides: Any = None,
-    pads: Any = None,
-    ceil_mode: int = 0,
-    count_include_pad: int = 0,
-    auto_pad: str = "NOTSET",
-    dilations: Any = None,
-) -> Tensor:
-    rank = len(kernel_shape)
-    if any(n != 1 for n in dilations or []) or (pads and pads[:rank] != pads[rank:] and not count_include_pad):
-        raise Unsayable("an average over windows with gaps, or with uneven borders that do not count")
-    x, padding = padded(x, rank, pads, auto_pad)
-    function = getattr(F, f"avg_pool{rank}d")
-    return function(x, kernel_shape, strides or [1] * rank, padding, bool(ceil_mode), bool(count_include_pad))
 
 
 def _global(name: str) -> Function:
@@ -205,45 +154,6 @@ def _reduced(function: Function) -> Function:
         return function(x, found, bool(keepdims))
 
     return reduce
-
-
-def _resize(
-    x: Tensor,
-    roi: Any = None,
-    scales: Any = None,
-    sizes: Any = None,
-    mode: str = "nearest",
-    coordinate_transformation_mode: str = "half_pixel",
-    nearest_mode: str = "round_prefer_floor",
-    cubic_coeff_a: float = -0.75,
-    **attributes: Any,
-) -> Tensor:
-    rank, where = x.dim() - 2, coordinate_transformation_mode
-    if scales is not None and not len(ints(scales)):
-        scales = None
-    given: dict[str, Any] = (
-        {"scale_factor": [short(float(n)) for n in np.asarray(scales)[2:]]}
-        if scales is not None
-        else {"size": ints(sizes)[2:]}
-    )
-    if mode == "nearest":
-        if (where, nearest_mode) == ("asymmetric", "floor"):
-            return F.interpolate(x, mode="nearest", **given)
-        raise Unsayable(f"`Resize` to the nearest by {where} and {nearest_mode}")
-    words = {"linear": {1: "linear", 2: "bilinear", 3: "trilinear"}.get(rank), "cubic": "bicubic"}
-    if words[mode] is None or where not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
-        raise Unsayable(f"`Resize` in the mode {mode} by {where}")
-    return F.interpolate(x, mode=words[mode], align_corners=where == "align_corners", **given)
-
-
-def _upsample(x: Tensor, scales: Any, mode: str = "nearest") -> Tensor:
-    return _resize(x, None, scales, mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode="floor")
-
-
-def _depth_to_space(x: Tensor, blocksize: int, mode: str = "DCR") -> Tensor:
-    if mode != "CRD":
-        raise Unsayable("`DepthToSpace` with the blocks before the channels")
-    return F.pixel_shuffle(x, blocksize)
 
 
 def _where(condition: Tensor, a: Any, b: Any) -> Tensor:
@@ -267,7 +177,7 @@ def _cumsum(x: Tensor, axis: Any, exclusive: int = 0, reverse: int = 0) -> Tenso
 
 
 def _topk(x: Tensor, k: Any, axis: int = -1, largest: int = 1, sorted: int = 1) -> Any:
-    return x.topk(int(k), axis, bool(largest), bool(sorted))
+    return x.topk(ints(k)[0], axis, bool(largest), bool(sorted))
 
 
 def _place(function: Function) -> Function:
@@ -295,7 +205,7 @@ FUNCTIONS: dict[str, Function] = {
     "Identity": lambda x: x,
     "Dropout": lambda x, ratio=0.5, mode=None, seed=None: x,
     "Softplus": _each(F.softplus),
-    "Selu": lambda x, **_: F.selu(x),
+    "Selu": _selu,
     "Elu": lambda x, alpha=1.0: F.elu(x, short(alpha)),
     "Celu": lambda x, alpha=1.0: F.celu(x, short(alpha)),
     "LeakyRelu": lambda x, alpha=0.01: F.leaky_relu(x, short(alpha)),
@@ -314,14 +224,14 @@ FUNCTIONS: dict[str, Function] = {
     "Transpose": lambda x, perm=None: x.permute(perm or list(range(x.dim()))[::-1]),
     "Expand": _expand,
     "Tile": lambda x, repeats: x.repeat(ints(repeats)),
-    "Pad": _pad,
+    "Pad": pad,
     "Gather": _gather,
     "GatherElements": lambda x, indices, axis=0: x.gather(axis, indices),
     "Where": _where,
     "Cast": _cast,
     "Shape": _shape,
-    "MaxPool": _max_pool,
-    "AveragePool": _average_pool,
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
     "GlobalAveragePool": _global("avg"),
     "GlobalMaxPool": _global("max"),
     "ReduceMean": _reduced(torch.mean),
@@ -330,10 +240,10 @@ FUNCTIONS: dict[str, Function] = {
     "ReduceMin": _reduced(torch.amin),
     "ReduceL2": _reduced(lambda x, axes, keep: torch.linalg.vector_norm(x, 2, axes, keep)),
     "ReduceLogSumExp": _reduced(torch.logsumexp),
-    "Resize": _resize,
-    "Upsample": _upsample,
-    "DepthToSpace": _depth_to_space,
-    "SpaceToDepth": lambda x, blocksize: F.pixel_unshuffle(x, blocksize),
+    "Resize": resize,
+    "Upsample": upsample,
+    "DepthToSpace": depth_to_space,
+    "SpaceToDepth": space_to_depth,
     "CumSum": _cumsum,
     "TopK": _topk,
     "ArgMax": _place(torch.argmax),

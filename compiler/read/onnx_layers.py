@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..emit.private import BatchNorms, InstanceNorms
-from .onnx_functions import padded
+from ..emit.private import BatchNorms
+from .onnx_maps import padded
 from .table import short
+from .unsayable import Unsayable
 
 if TYPE_CHECKING:
     from .onnx_file import Node
 
 Array = np.ndarray[Any, Any]
+WEIGHT = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)\.weight")
+"""Names of weights that say their layer's."""
 
 
 def _as_it_is(module: nn.Module) -> Callable[..., Any]:
@@ -44,14 +49,11 @@ class BatchNorm(BatchNorms):
         pass
 
 
-class InstanceNorm(InstanceNorms):
+class InstanceNorm(nn.InstanceNorm1d):
     """Of maps of any rank."""
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        pass
-
-    def _get_no_batch_dim(self) -> int:
-        return -1
+    def forward(self, input: Tensor) -> Tensor:
+        return F.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
 
 
 def _fill(module: nn.Module, **tensors: Array | None) -> nn.Module:
@@ -61,6 +63,11 @@ def _fill(module: nn.Module, **tensors: Array | None) -> nn.Module:
             if value is not None:
                 own[name].copy_(torch.tensor(value).reshape(own[name].shape))
     return module
+
+
+def is_plain(scale: Array, shift: Array) -> bool:
+    """Whether a scale and a shift change nothing."""
+    return bool((scale == 1).all() and (shift == 0).all())
 
 
 def _conv(node: Node, back: bool = False) -> Layer | None:
@@ -97,11 +104,15 @@ def _conv(node: Node, back: bool = False) -> Layer | None:
 
 def _linear(node: Node) -> Layer | None:
     weight, bias, at = node.constant(1), node.constant(2), node.attributes
-    if weight is None or weight.ndim != 2 or (len(node.inputs) > 2 and (bias is None or bias.ndim != 1)):
+    if weight is None or weight.ndim != 2 or (len(node.inputs) > 2 and bias is None):
         return None
     if (at.get("alpha", 1.0), at.get("beta", 1.0), at.get("transA", 0)) != (1.0, 1.0, 0):
         return None
     weight = weight if at.get("transB", 0) else weight.T
+    if bias is not None and bias.shape != (len(weight),):
+        if bias.size != 1:
+            return None
+        bias = np.broadcast_to(bias.reshape(1), (len(weight),))
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     return Layer(_fill(made, weight=weight, bias=bias), shared=True)
 
@@ -111,6 +122,8 @@ def _batch_norm(node: Node) -> Layer | None:
     if scale is None or shift is None or mean is None or var is None:
         return None
     at = node.attributes
+    if at.get("training_mode", 0):
+        return None
     made = BatchNorm(len(scale), short(at.get("epsilon", 1e-5)), short(1 - at.get("momentum", 0.9)))
     return Layer(_fill(made, weight=scale, bias=shift, running_mean=mean, running_var=var))
 
@@ -119,8 +132,9 @@ def _instance_norm(node: Node) -> Layer | None:
     scale, shift = node.constant(1), node.constant(2)
     if scale is None or shift is None:
         return None
-    made = InstanceNorm(len(scale), short(node.attributes.get("epsilon", 1e-5)), affine=True)
-    return Layer(_fill(made, weight=scale, bias=shift))
+    affine = bool(WEIGHT.fullmatch(node.inputs[1])) or not is_plain(scale, shift)
+    made = InstanceNorm(len(scale), short(node.attributes.get("epsilon", 1e-5)), affine=affine)
+    return Layer(_fill(made, weight=scale, bias=shift) if affine else made)
 
 
 def _layer_norm(node: Node) -> Layer | None:
@@ -148,7 +162,17 @@ def _prelu(node: Node) -> Layer | None:
     slope = node.constant(1)
     if slope is None or max(slope.shape, default=1) != slope.size:
         return None
-    return Layer(_fill(nn.PReLU(slope.size), weight=slope))
+
+    def before(module: nn.Module) -> Callable[..., Any]:
+        def run(x: Tensor) -> Any:
+            channels = 1 - (x.dim() - slope.ndim)
+            if slope.size > 1 and (channels < 0 or slope.shape[channels] == 1):
+                raise Unsayable("`PRelu` with a slope for each number along another axis than the channels")
+            return module(x)
+
+        return run
+
+    return Layer(_fill(nn.PReLU(slope.size), weight=slope), before=before)
 
 
 def _embedding(node: Node) -> Layer | None:

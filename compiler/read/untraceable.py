@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,8 +18,8 @@ from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ..emit.private import pytree
 
-REPLAYED = "archc/compiler/read/replay.py"
-"""Whose lines are no lines of a user's."""
+OWN = str(Path(__file__).resolve().parents[1])
+"""The folder whose lines are no lines of a user's."""
 DECIDED = "what depends on the values of tensors, in `if` or `.item()`, has no graph; give the part that has one"
 
 
@@ -128,7 +129,7 @@ def _place(module: nn.Module, frames: list[tuple[FrameType, int]]) -> str:
     paths = {part: path for path, part in module.named_modules()}
     for frame, line in reversed(frames):
         part = _receiver(frame)
-        if isinstance(part, nn.Module) and part in paths and "/torch/" not in frame.f_code.co_filename:
+        if isinstance(part, nn.Module) and part in paths and _is_users(frame.f_code.co_filename):
             path = paths[part]
             return f"{f'in `{path}`, ' if path else ''}{frame.f_code.co_filename}:{line}"
     return ""
@@ -143,12 +144,17 @@ def place_of(module: nn.Module, frame: FrameType) -> tuple[str, str]:
 def _named(text: str) -> str:
     """The line of the user's code that torch's reason names."""
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
-    users = [f"{path}:{line}" for path, line in places if "/torch/" not in path]
+    users = [f"{path}:{line}" for path, line in places if _is_users(path)]
     return users[-1] if users else ""
+
+
+def _is_users(path: str) -> bool:
+    """Whether a file is neither torch's nor archc's."""
+    return "/torch/" not in path and not path.startswith(OWN)
 
 
 def line_of(node: fx.Node) -> str:
     """The file and line of the user's code that made a node."""
     places = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    users = [f"{path}:{line}" for path, line in places if "/torch/nn/" not in path and not path.endswith(REPLAYED)]
+    users = [f"{path}:{line}" for path, line in places if "/torch/nn/" not in path and not path.startswith(OWN)]
     return users[-1] if users else ""

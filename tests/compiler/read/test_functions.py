@@ -177,6 +177,13 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "short numbers": (Calls(lambda self, x: x * torch.tensor(0.1) + torch.full_like(x, 0.3)), "full(value = 0.3)"),
     "grid": (Calls(lambda self, x: x + torch.meshgrid(torch.arange(12.0), torch.ones(12), indexing="ij")[0]), "const"),
     "identity": (Calls(lambda self, x: x @ torch.eye(12)), "const"),
+    "softplus": (Calls(lambda self, x: F.softplus(x) + F.softplus(x, 2)), "softplus(2.0)"),
+    "rounding of the type": (Calls(lambda self, x: self.f(x), f=nn.RMSNorm(12)), "1.1920928955078125e-07"),
+    "no channels last": (Calls(lambda self, x: F.rms_norm(x, (12, 12))), "rsqrt"),
+    "short whole numbers": (
+        Calls(lambda self, x: x[:, self.f], f=nn.Buffer(torch.tensor([3, 1, 0, 2], dtype=torch.int32))),
+        "index_select",
+    ),
     "triangle": (
         Calls(lambda self, x: x.masked_fill(torch.ones(12, 12).triu(1).bool(), float("-inf")).softmax(-1)),
         "triu(1), -inf, in)",
@@ -386,6 +393,7 @@ def test_sizes_stay_open_beside_constants() -> None:
         (lambda self, x: x.flatten(1).cumprod(1), "`cumprod` along an open size, or more than 32 places"),
         (lambda self, x: x * x.prod(), "`prod` of all numbers"),
         (lambda self, x: x * (x > 0).any(), "`any` of all numbers"),
+        (lambda self, x: F.softplus(x, threshold=5), "`softplus` with the threshold 5"),
         (lambda self, x: x * x.half(), "numbers of type torch.float32 made into torch.float16"),
         (_seen_through, "what `flatten` gives"),
         (_half, "what `chunk` gives"),
