@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,21 @@ def signature(tensors: Mapping[str, TensorKind]) -> Signature:
     """What modules are compared by: their tensors, but for the counter beside running statistics."""
     counted = "running_mean" in tensors
     return frozenset((name, kind) for name, kind in tensors.items() if not (counted and name == COUNTER))
+
+
+def is_counter(name: str) -> bool:
+    return name.rpartition(".")[2] == COUNTER
+
+
+def beside(counter: str) -> str:
+    """The name of the running mean whose batches are counted."""
+    return counter.removesuffix(COUNTER) + "running_mean"
+
+
+def scopes_above(name: str) -> Iterator[str]:
+    """The scopes that a tensor is in, the outermost first."""
+    for dot in re.finditer(r"\.", name):
+        yield name[: dot.start()]
 
 
 def modules(tensors: Mapping[str, TensorKind]) -> dict[str, dict[str, TensorKind]]:

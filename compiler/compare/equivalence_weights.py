@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..ir.graph import Carried, Graph, WeightMap, tensor_name
 from ..ir.lowering import In, Name, Program, function, method
-from .checkpoint_names import COUNTER
+from .checkpoint_names import COUNTER, beside
 from .equivalence_terms import Symbol, Terms, WeightBlock
 
 
@@ -280,7 +280,7 @@ def weight_map(before: Graph, after: Graph, bijection: Bijection) -> tuple[Weigh
 
 def _counter(name: str, known: dict[str, Made]) -> str | None:
     """The counter of the norm in A whose running mean comes first in that of this one in B."""
-    mean = known.get(f"{name.removesuffix(COUNTER)}running_mean")
+    mean = known.get(beside(name))
     slab = next(iter(mean.slabs), None) if mean is not None else None
     return f"{slab.name.removesuffix('running_mean')}{COUNTER}" if slab is not None else None
 

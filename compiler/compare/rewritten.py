@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ir.graph import Graph, WeightMap, tensor_name
-from .checkpoint_names import COUNTER
+from .checkpoint_names import is_counter
 from .items import Item
 
 
@@ -42,7 +42,7 @@ def _pairs(before: Graph, after: Graph) -> frozenset[tuple[int, int]]:
     for name, (owner, shape) in _tensors(after).items():
         sources, kept = _sources(name, steps)
         if not sources <= tensors.keys() or (kept and tensors[name][1] != shape):
-            if name.rpartition(".")[2] != COUNTER:
+            if not is_counter(name):
                 return frozenset()
         else:
             found.update((tensors[source][0], owner) for source in sources)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 from ...dsl.diagnostics import ArchError, Diagnostic
 from ..files import path_of
 from ..ir.graph import is_under
-from ..ir.words import meant, nearest
+from ..ir.words import few, meant, nearest
 from .checkpoint_file import read_file, unreadable
 
 _STATES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
 _WRAPPERS = ("module", "_orig_mod", "model")
+_LEVELS = 3
+"""Of mappings in mappings, in which weights are looked for."""
 LISTED = 20
 FEW = 3
 """Names, or scopes of names, that a message goes through one by one."""
@@ -27,15 +30,17 @@ FEW = 3
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Tensors by name. `left_out` are names of the file that were to be left out, `fresh` those of the network's own
-    tensors that keep their initial values, and `scope` is what stood before every name, with its dot. `state` is where
-    the file has the tensors, and `beside` are the places where it has others by name."""
+    tensors that keep their initial values, and `scope` is what stood before every name, with its dot. `keys` lead to
+    the tensors in the file, and `beside` are keys that in place of the last lead to others. `path` is that of the file,
+    where there is one."""
 
     tensors: dict[str, Tensor]
     left_out: tuple[str, ...] = ()
     fresh: frozenset[str] = frozenset()
     scope: str = ""
-    state: str = ""
+    keys: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    path: str = ""
 
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | nn.Module | Checkpoint
@@ -53,8 +58,9 @@ def read(
     if isinstance(source, Checkpoint):
         return source
     given = source.state_dict() if isinstance(source, nn.Module) else source
-    name = "the checkpoint" if isinstance(given, Mapping) else os.fspath(given)
-    found, state, beside = _state(given if isinstance(given, Mapping) else read_file(path_of(given)))
+    path = "" if isinstance(given, Mapping) else os.fspath(given)
+    name = path or "the checkpoint"
+    found, keys, beside = _state(given if isinstance(given, Mapping) else read_file(path_of(given)))
     if not isinstance(found, Mapping):
         raise unreadable(name, f"it holds a {type(found).__name__}, and no tensors by name")
     anew = frozenset(_covered(own, fresh, "the spec"))
@@ -78,30 +84,68 @@ def read(
         raise unreadable(name, f"it holds arrays of numpy, and not tensors: {_few(foreign)}", hint)
     if foreign:
         raise unreadable(
-            name, f"it holds things that are no tensors: {_few(foreign)}", *_instead(found, held, foreign, own)
+            name,
+            f"it holds things that are no tensors: {_few(foreign)}",
+            *_instead(path, found, keys, held, foreign, own),
         )
     numbers = [key for key, whole in held.items() if type(whole) is not str]
     if numbers:
         hint = "if they stand in the order of the spec: `weights=dict(zip(net.module().state_dict(), state.values()))`"
         raise unreadable(name, f"it has tensors without names: {_few(numbers)}", hint)
     tensors = {key: found[whole] for key, whole in held.items()}
-    return Checkpoint(tensors, tuple(map(str, left_out)), anew, scope, state, beside)
+    return Checkpoint(tensors, tuple(map(str, left_out)), anew, scope, keys, beside, path)
 
 
 def _instead(
-    found: Mapping[Any, Any], held: Mapping[str, Any], foreign: Sequence[str], own: Collection[str]
+    path: str,
+    found: Mapping[Any, Any],
+    keys: tuple[str, ...],
+    held: Mapping[str, Any],
+    foreign: Sequence[str],
+    own: Collection[str],
 ) -> tuple[str, ...]:
     """What to do about things that are no tensors: to give one of several sets of weights, or to do without."""
-    sets = [key for key in foreign if isinstance(inner := found[held[key]], Mapping) and _holds(inner)]
+    sets = [way for key in foreign for way in _sets(found[held[key]], (held[key],))]
     if sets:
-        keys, first = " and ".join(f"`{key[:60]}`" for key in sets[:5]), sets[0][:60]
-        return (f'weights are in {keys}: each has its own file after `torch.save(torch.load(path)["{first}"], other)`',)
+        named = _few([str(*way) if len(way) == 1 else _item(*way) for way in sets])
+        return (f"weights are in {named}: each has its own file after `{_apart(path, *keys, *sets[0])}`",)
     lacking = [key for key in foreign if key not in own]
-    ways = option("leave_out", lacking, held, "leaves out what is no weight")
+    then = "leaves out what is no weight"
+    ways = option("leave_out", lacking, held, then)
     start = _start(lacking)
     if start and not ways and not any(key.startswith(start) for key in held.keys() - {*lacking}):
-        ways = (f"`--leave-out '{start}*'`, in Python `leave_out=[\"{start}*\"]`, leaves out what is no weight",)
+        ways = (f"`--leave-out '{start}*'`, in Python `leave_out=[\"{start}*\"]`, {then}",)
+    elif lacking and not ways:
+        alone = "{k: t for k, t in state.items() if isinstance(t, torch.Tensor)}"
+        ways = (f"`torch.save({alone}, other)` {then}, with `state = {_loaded(path, *keys)}`",)
     return ways + option("fresh", [key for key in foreign if key in own], own, "keeps what they start with")
+
+
+def _sets(found: Any, keys: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to sets of weights, a few levels down."""
+    if isinstance(found, Mapping):
+        if _holds(found):
+            yield keys
+        elif len(keys) < _LEVELS:
+            for key, value in found.items():
+                yield from _sets(value, (*keys, key))
+
+
+def _item(*keys: Any) -> str:
+    """The Python of an item of an item."""
+    return "".join(f'["{key[:60]}"]' if isinstance(key, str) else f"[{key!r}]" for key in keys)
+
+
+def _loaded(path: str, *keys: Any) -> str:
+    """The Python of what stands behind keys of a file."""
+    return f"torch.load({repr(path) if path else 'path'}){_item(*keys)}"
+
+
+def _apart(path: str, *keys: Any) -> str:
+    """The Python that writes what stands behind keys of a file into another one."""
+    root, ending = os.path.splitext(path)
+    other = repr(f"{root}-{re.sub(r'[^A-Za-z0-9_]', '_', str(keys[-1]))[:60]}{ending}") if path else "other"
+    return f"torch.save({_loaded(path, *keys)}, {other})"
 
 
 def _start(names: Sequence[str]) -> str:
@@ -112,7 +156,7 @@ def _start(names: Sequence[str]) -> str:
 
 
 def _few(keys: Sequence[str]) -> str:
-    return ", ".join(f"`{key[:60]}`" for key in keys[:5])
+    return few([f"`{key[:60]}`" for key in keys], 5)
 
 
 def precision(source: Source) -> torch.dtype | None:
@@ -130,10 +174,9 @@ def several(checkpoint: Checkpoint) -> list[Diagnostic]:
     """A warning where weights are one of several sets in their file."""
     if not checkpoint.beside:
         return []
-    others = " and ".join(f"`{key[:60]}`" for key in checkpoint.beside[:5])
-    message = f"the checkpoint has weights as `{checkpoint.state}`, which are taken, and others as {others}"
-    key = checkpoint.beside[0][:60]
-    hint = f'the others have a file of their own after `torch.save(torch.load(path)["{key}"], other)`'
+    *around, taken = checkpoint.keys
+    message = f"the checkpoint has weights as `{taken}`, which are taken, and others as {_few(checkpoint.beside)}"
+    hint = f"the others have a file of their own after `{_apart(checkpoint.path, *around, checkpoint.beside[0])}`"
     return [Diagnostic("E0827", message, severity="warning", hints=(hint,))]
 
 
@@ -187,11 +230,11 @@ def option(keyword: str, names: Collection[str], others: Collection[str], then: 
     return (f"`{words}`, in Python `{keyword}=[{listed}]`, {then}, if that is meant",) if scopes else ()
 
 
-def _state(found: Any) -> tuple[Any, str, tuple[str, ...]]:
+def _state(found: Any) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
     """The state dict itself: what training scripts save around it has it under a usual name, or as all its tensors.
-    With it the name, and those of others beside it."""
-    state, beside = "", ()
-    for _ in range(3):
+    With it the keys that lead there, and those that in place of the last lead to others."""
+    keys, beside = [], ()
+    for _ in range(_LEVELS):
         if not isinstance(found, Mapping):
             break
         single = any(isinstance(value, Tensor) for value in found.values())  # of a state, or a loss beside one
@@ -200,9 +243,10 @@ def _state(found: Any) -> tuple[Any, str, tuple[str, ...]]:
         if not inner and (single or len(states) != 1):
             break
         state = (inner or states)[0]
-        beside = tuple(str(key) for key in states if key != state)
+        beside = tuple(key for key in states if key != state)
+        keys.append(state)
         found = found[state]
-    return found, str(state), beside
+    return found, tuple(keys), beside
 
 
 def _holds(found: Mapping[Any, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
 from ...dsl.diagnostics import Diagnostic
-from ..compare.checkpoint_names import COUNTER, Signature, TensorKind, modules, signature
+from ..compare.checkpoint_names import COUNTER, Signature, TensorKind, is_counter, modules, signature
 from ..compare.matching import Match, Unclear
 from .checkpoint import listing, option, outermost
 
@@ -107,7 +107,7 @@ def _cause(
 def _tensors(held: Mapping[str, Signature]) -> dict[str, TensorKind]:
     """The tensors of modules by their names, without counters."""
     named = {f"{path}.{name}" if path else name: kind for path, inside in held.items() for name, kind in inside}
-    return {name: kind for name, kind in sorted(named.items()) if name.rpartition(".")[2] != COUNTER}
+    return {name: kind for name, kind in sorted(named.items()) if not is_counter(name)}
 
 
 def _kinds(held: Mapping[str, Signature]) -> Counter[frozenset[tuple[TensorKind, int]]]:

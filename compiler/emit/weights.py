@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,13 +12,13 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ...dsl.diagnostics import ArchError, Diagnostic, Fault, Label
-from ..compare.checkpoint_names import COUNTER
+from ..compare.checkpoint_names import Signature, TensorKind, beside, is_counter, scopes_above
 from ..files import atomic_write
 from ..ir.graph import Graph
 from ..ir.words import few, nearest
 from ..passes.classes import ChangeClasses
 from .carry import carried
-from .checkpoint import FEW, LISTED, Source, listing, option, read
+from .checkpoint import FEW, Source, listing, option, read
 from .checkpoint_file import read_file
 
 _NEAREST = 10
@@ -85,7 +86,8 @@ def _groups(own: Mapping[str, Tensor]) -> dict[int, list[str]]:
 def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diagnostic]:
     """What to say of a checkpoint most of whose names are not the module's, nor the module's most its; else nothing."""
     common = sum(name in own for name in state)
-    if min(len(own), len(state)) < FEW or 2 * common >= len(state) or 2 * common >= len(own):
+    known = common + sum(len(scope.names) for scope in _renamed(own, state))
+    if min(len(own), len(state)) < FEW or 2 * known >= len(state) or 2 * known >= len(own):
         return []
     counts = f"{common} of its {len(state)} tensors are in the module, which has {len(own)}"
     sides = (("it has", state, own), ("the module has", own, state))
@@ -93,6 +95,40 @@ def _another(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Dia
     message = f"this is a checkpoint of another network: {counts}{listing(lines)}"
     hint = "`--map auto`, `map_weights` in Python, maps one that has other names; else load one saved from this network"
     return [Diagnostic("E0815", message, hints=(hint,))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Renamed:
+    """A scope of the checkpoint, and the one of the module that has the same tensors under another name."""
+
+    theirs: str
+    ours: str
+    names: tuple[str, ...]
+
+
+def _renamed(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[_Renamed]:
+    """The scopes with other names. As many of one kind as the module has are taken in their order."""
+    ours, theirs = _kinds(own, state), _kinds(state, own)
+    return [
+        _Renamed(scope, other, tuple([f"{scope}.{last}" for last in sorted(last for last, _ in kind)]))
+        for kind, scopes in theirs.items()
+        if len(kind) > 1 and len(scopes) == len(ours.get(kind, ()))
+        for scope, other in zip(scopes, ours[kind], strict=True)
+    ]
+
+
+def _kinds(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[Signature, list[str]]:
+    """The outermost scopes that the others have not, by what they hold."""
+    known = {scope for name in others for scope in scopes_above(name)}
+    held: dict[str, list[tuple[str, TensorKind]]] = {}
+    for name, tensor in tensors.items():
+        scope = next((scope for scope in scopes_above(name) if scope not in known), "")
+        if scope and not is_counter(name):
+            held.setdefault(scope, []).append((name.removeprefix(f"{scope}."), TensorKind(tuple(tensor.shape))))
+    kinds: dict[Signature, list[str]] = {}
+    for scope, found in held.items():
+        kinds.setdefault(frozenset(found), []).append(scope)
+    return kinds
 
 
 def _cut(name: str) -> str:
@@ -108,24 +144,27 @@ def _names(
         for name, tensor in own.items()
         if name not in state
         and name not in fresh
-        and name.rpartition(".")[2] != COUNTER
+        and not is_counter(name)
         and not any(other in state for other in groups[id(tensor)])
     ]
-    unexpected = [name for name in state if name not in own]
+    unexpected = [name for name in state if name not in own and not (is_counter(name) and beside(name) in state)]
+    renamed = _renamed({name: own[name] for name in missing}, {name: state[name] for name in unexpected})
     problems = []
     if missing:
-        lines = [f"{name} {list(own[name].shape)}" for name in missing]
+        inside = {f"{scope.ours}{name.removeprefix(scope.theirs)}" for scope in renamed for name in scope.names}
+        lines = [f"{scope.ours}.*: {_count(scope.names, 'tensor')}" for scope in renamed]
+        lines += [f"{name} {list(own[name].shape)}" for name in missing if name not in inside]
         message = f"the checkpoint lacks {_count(missing, 'tensor')} of the module:{listing(lines)}"
         message = message if state else f"the checkpoint is empty, and the module has {_count(missing, 'tensor')}"
         hints = () if unexpected else option("fresh", missing, own, "keeps what they start with")
         problems.append(Diagnostic("E0811", message, labels=_labels(missing, graph), hints=hints))
     if unexpected:
+        lines = [f"{one.theirs}.*: {_count(one.names, 'tensor')} like {one.ours}.* of the module" for one in renamed]
+        inside = {name for scope in renamed for name in scope.names}
         free = missing or list(own)
-        lines = []
-        for place, name in enumerate(unexpected[:LISTED]):
+        for place, name in enumerate(name for name in unexpected if name not in inside):
             near = nearest(name, free, 1) if place < _NEAREST else []
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
-        lines += unexpected[LISTED:]
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
         kept = () if missing else option("leave_out", unexpected, [*own, *state], "loads all others")
         hints = kept or ("labels in the spec decide the names; `--map auto`, `map_weights` in Python, takes others",)
@@ -165,16 +204,19 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
 
 
 def _turned(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """A hint where tensors have the axes of TensorFlow and JAX: inputs before outputs, and these last."""
+    """A hint where most have the axes of TensorFlow and JAX: inputs before outputs, and these last."""
     orders = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2)}
-    for name in names:
-        order = orders.get(own[name].dim())
-        if order is None or state[name].dim() != len(order) or state[name].permute(order).shape != own[name].shape:
-            return ()
-    first = names[0]
-    order = ", ".join(map(str, orders[own[first].dim()]))
-    turned = f'`state["{first}"].permute({order})`'
-    return (f"weights with the axes of TensorFlow and JAX are turned, as by {turned}: turn all, square ones too",)
+    turned = [name for name in names if (order := orders.get(own[name].dim())) and _is(own[name], state[name], order)]
+    if 2 * len(turned) <= len(names):
+        return ()
+    order = ", ".join(map(str, orders[own[turned[0]].dim()]))
+    first = f'`state["{turned[0]}"].permute({order})`'
+    return (f"weights with the axes of TensorFlow and JAX are turned, as by {first}: turn all, square ones too",)
+
+
+def _is(tensor: Tensor, given: Tensor, order: Sequence[int]) -> bool:
+    """Whether a tensor has the shape of another one whose axes are put into an order."""
+    return given.dim() == len(order) and given.permute(tuple(order)).shape == tensor.shape
 
 
 def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
@@ -188,6 +230,10 @@ def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tupl
     own = dict(graph.tensor_shapes())
     if {name: shape for name, shape in changed.items() if shape != own[name]} != shapes:
         return ()
+    said = [name for name, value in graph.parameters.items() if "class" in name and value == own[next(iter(shapes))][0]]
+    if said:
+        told = f"{said[0]}={classes[0]}"
+        return (f"`--set {told}`, in Python `load(..., {told})`, has the checkpoint's classes",)
     return (f"the rewrite `change_classes` with `classes={classes[0]}` gives it the checkpoint's classes",)
 
 
@@ -217,7 +263,7 @@ def _shared(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[Diag
     return [Diagnostic("E0814", message)]
 
 
-def _count(names: list[str], what: str) -> str:
+def _count(names: Sequence[str], what: str) -> str:
     return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
 
 

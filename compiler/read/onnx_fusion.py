@@ -56,14 +56,14 @@ def _group_norms(nodes: list[Node], uses: Mapping[str, int]) -> list[Node]:
         if norm is None or shape is None or not _is_whole(shape) or not (split := before(norm, 0, "Reshape")):
             continue
         groups, weight, bias = split.constant(1), scale.constant(1), shift.constant(1)
-        plain = (norm.constant(1), norm.constant(2))
+        own_scale, own_shift = norm.constant(1), norm.constant(2)
         if (
             shape.inputs[0] == split.inputs[0]
             and groups is not None
             and groups.tolist() == [0, groups.size and groups[1], -1]
-            and plain[0] is not None
-            and plain[1] is not None
-            and is_plain(*plain)
+            and own_scale is not None
+            and own_shift is not None
+            and is_plain(own_scale, own_shift)
             and weight is not None
             and bias is not None
             and _per_channel(weight)

@@ -152,6 +152,12 @@ def test_one_of_several_states_is_said(tmp_path: Path):
     assert same(module.state_dict(), state())
     (found,) = remarks(read(tmp_path / "both.pth", NET.ir.tensor_shapes()))
     assert found.code == "E0827" and found.severity == "warning"
+    exec(found.hints[0].split("`")[1], {"torch": torch})
+    assert same(torch.load(tmp_path / "both-ema.pth"), other)
+    torch.save({"model": {"state_dict": state(), "state_dict_ema": other}}, tmp_path / "within.pth")
+    (found,) = remarks(read(tmp_path / "within.pth", NET.ir.tensor_shapes()))
+    exec(found.hints[0].split("`")[1], {"torch": torch})
+    assert same(torch.load(tmp_path / "within-state_dict_ema.pth"), other)
     assert not remarks(read({"model": state(), "epoch": 3}, NET.ir.tensor_shapes()))
     renamed = {f"backbone.net.{name}": tensor for name, tensor in state().items()}
     torch.save({"model": renamed, "ema": other}, tmp_path / "named.pth")

@@ -230,6 +230,49 @@ def test_sets_of_weights_under_unknown_names_are_not_left_out() -> None:
     assert len(hints) == 1 and '["student"]' in hints[0] and "leave" not in hints[0]
 
 
+@pytest.mark.parametrize("keys", [("model",), ("run", "last")])
+def test_the_way_to_sets_of_weights_within_others_is_named(keys: tuple[str, ...], tmp_path: Path) -> None:
+    """The hint is run as it stands."""
+    state, path = WHOLE.module().state_dict(), tmp_path / "net.pt"
+    found: Any = {"student": state, "teacher": state}
+    for key in reversed(keys):
+        found = {key: found}
+    torch.save(found, path)
+    with pytest.raises(archc.ArchError) as error:
+        WHOLE.module(weights=path)
+    (hint,) = error.value.diagnostics[0].hints
+    exec(hint.split("`")[-2], {"torch": torch})
+    WHOLE.module(weights=tmp_path / "net-student.pt")
+
+
+def test_many_things_that_are_no_tensors_are_left_out_by_their_type() -> None:
+    state = {**WHOLE.module().state_dict(), "epoch": 3, "lr": 0.1, "args": {}, "when": "x", "best": None, "z": 1}
+    message, hints = told(state)
+    assert message.endswith("`epoch`, `lr`, `args`, `when`, `best`, ...")
+    WHOLE.module(weights=eval(hints[0].split("`")[1].removeprefix("torch.save(").removesuffix(", other)")))
+
+
+def test_a_scope_of_another_name_is_one_line() -> None:
+    net = archc.load("resnet18", classes=10)
+    state = {name.replace("layer", "stage"): tensor for name, tensor in net.module().state_dict().items()}
+    with pytest.raises(archc.ArchError) as error:
+        net.module(weights=state)
+    lacks, extra = error.value.diagnostics
+    assert (lacks.code, extra.code) == ("E0811", "E0812")
+    assert "lacks 95 tensors" in lacks.message and "\n  layer1.*: 20 tensors\n" in lacks.message
+    assert "has 95 tensors" in extra.message
+    assert "\n  stage4.*: 25 tensors like layer4.* of the module" in extra.message
+    assert extra.message.count("\n") == 4
+
+
+def test_classes_that_a_parameter_says_are_offered_as_that_parameter() -> None:
+    net = archc.loads("arch Net(classes: int = 10) {\n input x: [N, 3]\n output x -> head: linear(classes)\n}\n")
+    state = archc.loads(net.source().replace("10", "4")).module().state_dict()
+    with pytest.raises(archc.ArchError) as error:
+        net.module(weights=state)
+    assert any("`--set classes=4`" in hint for hint in error.value.diagnostics[0].hints)
+
+
 def test_an_empty_checkpoint_is_said_to_be_empty() -> None:
     assert told({})[0] == "the checkpoint is empty, and the module has 3 tensors"
 
@@ -242,3 +285,5 @@ def test_axes_in_another_order_are_told_with_what_turns_them() -> None:
     _, hints = told(turned)
     assert '`state["stem.weight"].permute(3, 2, 0, 1)`' in hints[0]
     assert torch.equal(turned["stem.weight"].permute(3, 2, 0, 1), state["stem.weight"])
+    _, hints = told({**turned, "fc.bias": state["fc.bias"][:1]})
+    assert "permute" in hints[0]  # beside one of another shape
