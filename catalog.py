@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from .compiler.files import path_of
-from .compiler.ir.words import did_you_mean
+from .compiler.ir.words import did_you_mean, few
 from .dsl.diagnostics import refused
 
 ZOO = Path(__file__).parent / "specs" / "zoo"
@@ -18,6 +19,8 @@ DEFINITION = re.compile(r"(?:^|[ \t])arch[ \t]+([A-Za-z_]\w*)(?=[ \t]*(?:[=({]|$
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 NETWORKS = (".pt2", ".onnx")
 """How the files of networks end that are read, and are no specs."""
+WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
+"""How files of weights end."""
 PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*\Z")
 
 
@@ -87,7 +90,38 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
         hint = "`archc list` shows what ships with archc; a spec of your own is named by its path, `./my.arch`"
         message = f"no architecture named `{text}` ships with archc, and there is no such file"
         raise refused("E1001", message, *near, hint)
+    if name is None and os.path.isfile(text):
+        _refuse_other(text)
     return Place(path_of(text), name)
+
+
+def _refuse_other(path: str) -> None:
+    """Raises ArchError for Python (E1201) and weights (E0905), which are no specs."""
+    if path.endswith(".py"):
+        made = makers(Path(path))
+        hint = f"these are in it: {few([f'`{path}:{name}`' for name in made])}" if made else f"`{path}:Net` names one"
+        raise refused("E1201", f"{path} is Python, and no spec: say which of its modules is meant", hint)
+    if path.endswith(WEIGHTS):
+        hint = f"`--weights {path}` loads them into a network: `archc compile net.arch --weights {path}`"
+        raise refused("E0905", f"{path} holds weights, and no spec", hint)
+
+
+def makers(path: Path) -> list[str]:
+    """The classes of a Python file that are modules, as far as its text says it, and its functions that need no
+    arguments where there are none."""
+    try:
+        statements = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return []
+    found: list[str] = []
+    for statement in statements:
+        if isinstance(statement, ast.ClassDef):
+            bases = [ast.unparse(base).rpartition(".")[2] for base in statement.bases]
+            if any(base in ("Module", "Sequential", *found) or base.endswith(("Net", "Model")) for base in bases):
+                found.append(statement.name)
+    functions = [one for one in statements if isinstance(one, ast.FunctionDef)]
+    plain = [f.name for f in functions if len(f.args.defaults) == len(f.args.posonlyargs + f.args.args)]
+    return found or [name for name in plain if not name.startswith("_")]
 
 
 def network_of(spec: str | os.PathLike[str], name: str | None = None) -> Network | None:

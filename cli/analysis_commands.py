@@ -14,6 +14,8 @@ from .options import (
     Colors,
     Dtype,
     Figures,
+    Host,
+    Inputs,
     Loss,
     OfSpec,
     Optimizer,
@@ -186,10 +188,13 @@ class Diff:
         archc diff old.arch new.arch:Net --check
         archc diff "resnet(depth = 34, shortcut = none)" "resnet(depth = 34)"
         archc diff resnet34 resnet50 -o difference.svg
+        archc diff resnet50 torchvision.models:resnet50
     """
 
     before: Annotated[str, argument("A", SIDE, complete_specs)]
     after: Annotated[str, argument("B", "The other one, likewise.", complete_specs)]
+    inputs: Inputs = None
+    extern: Host = False
     output: Annotated[str | None, output_option("Draw the difference to a file, a folder, or - for stdout.")] = None
     format: Annotated[Report, typer.Option("--format", help="How to print the difference.")] = "text"
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is a difference.")] = False
@@ -212,6 +217,8 @@ class Equiv(WithWeights):
 
     before: Annotated[str, argument("A", SIDE, complete_specs)]
     after: Annotated[str, argument("B", "The other one, likewise.", complete_specs)]
+    inputs: Inputs = None
+    extern: Host = False
     sizes: Annotated[
         list[str] | None,
         option("Compare at these sizes of the inputs alone: H=224,W=224. Repeatable.", "NAME=NUMBER", "--size"),

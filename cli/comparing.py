@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..architecture import Architecture
+from ..catalog import NETWORKS, network_of
 from ..compiler.ir.titles import called
 from ..dsl.diagnostics import ArchError
 from .drawing import format_by_suffix
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..compiler.compare.difference import Difference, Entry
     from ..compiler.compare.items import Item
     from ..compiler.ir.graph import Graph
-    from .analysis_commands import Diff
+    from .analysis_commands import Diff, Equiv
     from .settings import Named
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": "~", "consequence": "=", "same": " "}
@@ -32,10 +33,24 @@ FEW = 3
 """A scope with so many layers at most is shown by them."""
 
 
-def architecture_of(side: Named) -> Architecture:
+def architectures_of(request: Diff | Equiv) -> list[Architecture]:
+    """The architectures of both sides. The shapes of inputs, and layers of the host, are those of sides that are made
+    by Python or read from files of networks, if one is. Raises ArchError, and usage errors."""
+    sides = sides_of(request.before, request.after)
+    networks = [network_of(side.spec, side.name) for side in sides]
+    specs = networks == [None, None]
+    found = []
+    for side, network in zip(sides, networks, strict=True):
+        inputs = request.inputs if network is not None or specs else None
+        extern = request.extern and (specs or (network is not None and not network.where.endswith(NETWORKS)))
+        found.append(_architecture_of(side, inputs, extern))
+    return found
+
+
+def _architecture_of(side: Named, inputs: list[str] | None, extern: bool) -> Architecture:
     """The architecture of one side. Raises ArchError, which says in this command's way which architecture is meant."""
     try:
-        return looked_at_network(side)
+        return looked_at_network(side, inputs, extern)
     except ArchError as error:
         found = error.diagnostics[0]
         if found.code != "E0207":
@@ -45,8 +60,8 @@ def architecture_of(side: Named) -> Architecture:
 
 
 def run_diff(request: Diff) -> int:
-    sides, kind = sides_of(request.before, request.after), format_by_suffix(request.output)
-    before, after = map(architecture_of, sides)
+    kind = format_by_suffix(request.output)
+    before, after = architectures_of(request)
     difference = before.diff(after)
     if request.output is not None:
         write(difference, kind, request.output)

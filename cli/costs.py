@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SCOPES = ("scope", "block", "parameters", "buffers", "multiply_adds", "output")
 KINDS = ("kind", "count", "parameters", "buffers", "multiply_adds")
+TITLES = {"kept": "kept_bytes"}
+"""Titles that say a unit, where others count."""
 MEMORY = ("activations", "kept")
 WORDS = frozenset({"scope", "block", "kind", "output"})
 
@@ -54,7 +56,7 @@ def print_table(graph: Graph, figures: Stats, request: Request, columns: Sequenc
         rows = [[text_of(cell) for cell in row] for row in cells(figures, request, columns)]
     else:
         rows = table_rows(figures, columns[2:-1], paths=request.format == "md")
-    titles, right = [c.replace("_", "-") for c in columns], numeric(columns)
+    titles, right = [TITLES.get(c, c).replace("_", "-") for c in columns], numeric(columns)
     totals = [f"{getattr(figures, c):,}" if hasattr(figures, c) and c not in WORDS else "" for c in columns]
     totals[0] = "total"
     if request.format == "md":

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..dsl.diagnostics import refused
 from ..figures import plural
-from .comparing import architecture_of, both_called
-from .options import needs, sides_of, sizes_of
+from .comparing import architectures_of, both_called
+from .options import needs, sizes_of
 from .outputs import ready_for
 from .progress import phase
 from .terminal import aligned, say, say_json, style
@@ -33,8 +33,8 @@ def run_equiv(request: Equiv) -> int:
     for option, other in (("weights", "output"), ("output", "weights")):
         given, needed = (getattr(request, name) is not None for name in (option, other))
         needs(f"--{option}", f"--{other}", not given or needed)
-    sides, sizes = sides_of(request.before, request.after), sizes_of(request.sizes)
-    before, after = map(architecture_of, sides)
+    sizes = sizes_of(request.sizes)
+    before, after = architectures_of(request)
     refuse_targets(request)
     phase("equiv: comparing")
     try:

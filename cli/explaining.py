@@ -106,13 +106,18 @@ def _say_page(name: str) -> None:
 
 def _hint(name: str, codes: list[str], names: list[str]) -> str:
     """What may have been meant: of codes those that begin with the same digits, else the nearest of the same hundred;
-    of names what is written most alike."""
+    of names what is written much alike, else the shortest that begin so."""
     from ..compiler.elaborate.suggestions import did_you_mean
     from ..compiler.ir.words import meant, nearest
+    from ..dsl.codes import all_words
+    from ..dsl.frameworks import called_here
 
     number = _CODE.fullmatch(name.upper())
     if number is None:
-        hints = did_you_mean(name, [*names, *codes], layers=True)
+        known = [*all_words(), *names]
+        begun = sorted((word for word in known if len(name) > 3 and word.startswith(name[:4])), key=len)
+        alike = called_here(name) is not None or nearest(name, known, likeness=0.8) or not begun
+        hints = did_you_mean(name, [*known, *codes], layers=True) if alike else meant(begun[:3])
     else:
         begun = [code for code in codes if code[1:].lstrip("0").startswith(number[1])][:3]
         hints = meant(begun or nearest(name.upper(), [code for code in codes if code[:3] == name.upper()[:3]]))

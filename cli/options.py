@@ -188,7 +188,10 @@ def needs(option: str, needed: str, unless: bool) -> None:
         raise usage(f"it needs {needed}", option)
 
 
-SIDE = "A .arch file or a shipped name. With :NAME where the file has several, and (name = value, ...) for parameters."
+SIDE = (
+    "A .arch file, with :NAME where it has several, a shipped name, a .pt2 or ONNX file, or Python that makes a "
+    "module, which is then run. (name = value, ...) may follow."
+)
 
 
 def named(text: str, argument: str) -> Named:

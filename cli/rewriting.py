@@ -29,6 +29,7 @@ def run_rewrite(request: RewriteRequest) -> int:
     output, weights, kept = request.output, request.weights, request.weights_out
     needs("--weights-out", "--weights", kept is None or weights is not None)
     needs("--weights", "-o or --weights-out", weights is None or output is not None or kept is not None)
+    _refuse_unknown(request)
     options = settings_of(request.options, "--with")
     target = "." if output is None and request.emit is not None else output
     given = {field.name: getattr(request, field.name) for field in fields(WithWeights)}
@@ -46,6 +47,22 @@ def run_rewrite(request: RewriteRequest) -> int:
     if target != STDOUT:
         say_notes(after)
     return 0
+
+
+def _refuse_unknown(request: RewriteRequest) -> None:
+    """Usage errors for words in another order, and for settings of the rewrite that are given to the architecture."""
+    from ..compiler.ir.rewrites import REWRITES
+    from ..compiler.passes.registry import lookup
+
+    if request.rewrite not in REWRITES and request.spec in REWRITES:
+        raise usage(f"the rewrite comes first: `archc rewrite {request.spec} {request.rewrite}`", "REWRITE")
+    if request.rewrite not in REWRITES:
+        return
+    needed = {name for name, field in lookup(request.rewrite).model_fields.items() if field.is_required()}
+    needed -= settings_of(request.options, "--with").keys()
+    for text in request.settings or ():
+        if text.partition("=")[0].strip() in needed:
+            raise usage(f"{request.rewrite} needs it as its own setting: `--with {text}`", "--set")
 
 
 def report(before: Architecture, after: Architecture, format: str) -> None:

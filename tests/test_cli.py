@@ -499,6 +499,8 @@ def test_explain_prints_the_reference(archc, name: str, said: list[str]) -> None
         ("Conv", "here it is `conv(channels, kernel)`"),
         ("fold_batchnorm", "did you mean `fold_batch_norm`"),
         ("kaiming", "did you mean `kaiming_"),
+        ("share", "did you mean `shared`"),
+        ("sharing", "did you mean `shared`"),
         ("Conv2d", "here it is `conv(channels, kernel)`"),
         ("qqqq", "`archc explain` lists what there is"),
         ("E9999", "`archc explain` lists what there is"),

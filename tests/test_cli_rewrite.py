@@ -110,6 +110,8 @@ def test_a_spec_of_the_result(net: Path, archc: Run) -> None:
         (["remove", "net.arch", "--with", "name=u1"], 1, "remove has no parameter `name`"),
         (["remove", "net.arch", "--with", "self=u1"], 1, "remove has no parameter `self`"),
         (["remove", "net.arch"], 1, "remove needs `modules`"),
+        (["net.arch", "remove"], 2, "the rewrite comes first: `archc rewrite remove net.arch`"),
+        (["remove", "net.arch", "--set", "modules=u1"], 2, "its own setting: `--with modules=u1`"),
         (["remove", "net.arch", "--with", "modules"], 2, "'modules' is not of the form name=value"),
         (["remove", "net.arch", "--with", "modules=u1", "--weights-out", "a.pth"], 2, "it needs --weights"),
         (["remove", "net.arch", "--with", "modules=u1", "--weights", "a.pth"], 2, "it needs -o or --weights-out"),

@@ -176,8 +176,11 @@ class Tree:
     def _extern(self, node: Node, settings: dict[str, Any], weights: list[Weight]) -> nn.Module:
         name = node.op.called
         if name not in self.externs:
-            hint = f"pass its code: archc.load(...).module(externs={{'{name}': function}})"
-            raise ArchError([Diagnostic("E0801", f"the extern layer `{name}` has no code", node.span, hints=(hint,))])
+            hints = (
+                f"pass its code: archc.load(...).module(externs={{'{name}': function}})",
+                "the command line has no code for it: `-o net.arch` writes the text; `check` and `draw` need none",
+            )
+            raise ArchError([Diagnostic("E0801", f"the extern layer `{name}` has no code", node.span, hints=hints)])
         try:
             return bound(self.externs[name], settings, weights, self.meta)
         except ValueError as error:

@@ -163,7 +163,7 @@ class Reading:
         if training not in self.traces:
             with nullcontext() if self.hosts is None else self.hosts.marked():
                 hosts = () if self.hosts is None else self.hosts.known
-                found = trace(self.source.module, self.inputs, training, hosts, leaf)
+                found = trace(self.source.module, self.inputs, self.source.inputs, training, hosts, leaf)
             fold(found, marked=bool(hosts))
             leave_out(found)
             if not hosts:
@@ -220,12 +220,14 @@ class Reading:
         if self.hosts is not None:
             if self.hosts.widen(calls):
                 raise _Widened
-            raise missing(name, self.hosts.missing, "what stands in the module itself can be no layer of the host")
+            own = [call for call in self.hosts.missing if not call.module]
+            hint = "what stands in the module itself can be no layer of the host: move it into a submodule"
+            raise missing(name, self.hosts.missing, *([hint] if own else []))
         inner = [call.module for call in calls if call.module]
         if inner and len(inner) == len(calls) and not isinstance(self.source.module, Network):
             hint = f"`--extern`, `extern=True` in Python, makes layers of the host of `{inner[0]}` and its like"
             raise missing(name, calls, hint)
-        own = "a module of its own for it can be a layer of the host: `--extern`, `extern=True` in Python"
+        own = "moved into a submodule, it is a layer of the host with `--extern`, in Python `extern=True`"
         raise missing(name, calls, *([] if isinstance(self.source.module, Network) else [own]))
 
     def _same(self, reader: Reader, made: dict[Names, Value], declared: Declared) -> dict[Names, Names]:

@@ -17,11 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...dsl.diagnostics import refused
+from ...dsl.diagnostics import ArchError, refused
 from ...dsl.quoting import quoted
 from ...dsl.reads import note_read
 from ..analyses.memory import size_text
 from ..emit.memory import physical
+from ..ir.words import did_you_mean, few
 
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 _COPIES = 16
@@ -35,6 +36,8 @@ def made(where: str, attribute: str, settings: dict[str, Any]) -> tuple[nn.Modul
     with _user_code(f"{where}:{attribute}"):
         found: Any = _imported(where)
         for name in attribute.split("."):
+            if not hasattr(found, name):
+                raise refused("E1201", f"`{where}` has no `{attribute}`", *_makers(found, name, where))
             found = getattr(found, name)
         if isinstance(found, nn.Module) and not settings:
             return found, None
@@ -46,6 +49,28 @@ def made(where: str, attribute: str, settings: dict[str, Any]) -> tuple[nn.Modul
     return result, found
 
 
+def _makers(home: Any, name: str, where: str) -> Iterator[str]:
+    """Hints with what is there that makes a module: those of like names, and the classes of a file."""
+    makers = [
+        key
+        for key, value in vars(home).items()
+        if not key.startswith("_") and (isinstance(value, nn.Module) or (callable(value) and not _is_of_torch(value)))
+    ]
+    yield from did_you_mean(name, makers)
+    classes = [key for key in makers if _is_module(vars(home)[key])]
+    if where.endswith(".py") and classes:
+        yield f"these are in it: {few([f'`{key}`' for key in classes])}"
+
+
+def _is_module(value: Any) -> bool:
+    """Whether this is a module, or a class of modules."""
+    return isinstance(value, nn.Module) or (isinstance(value, type) and issubclass(value, nn.Module))
+
+
+def _is_of_torch(value: Any) -> bool:
+    return str(getattr(value, "__module__", "")).partition(".")[0] == "torch"
+
+
 @contextmanager
 def _user_code(called: str) -> Iterator[None]:
     """Code of the user's. What it prints goes to the standard error. Raises ArchError (E1201) where it fails."""
@@ -53,6 +78,8 @@ def _user_code(called: str) -> Iterator[None]:
     try:
         with redirect_stdout(sys.stderr):
             yield
+    except ArchError:
+        raise
     except (Exception, SystemExit) as error:  # it may raise anything
         last = traceback.extract_tb(error.__traceback__)[-1]
         own = last.filename != __file__ and "importlib" not in last.filename

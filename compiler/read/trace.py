@@ -67,13 +67,14 @@ class Trace:
 def trace(
     module: nn.Module,
     inputs: Sequence[Tensor],
+    said: Sequence[Tensor],
     training: bool,
     hosts: Collection[str] = (),
     is_layer: Callable[[nn.Module], Any] = lambda _: False,
 ) -> Trace:
     """The module in evaluation or in training, at these sizes: open ones cost torch many times as long, and what they
-    would tell is inferred anyway. Parts at the paths `hosts` say themselves what they are given. A part that is one
-    layer has calls of its own in training even if it does nothing.
+    would tell is inferred anyway. `said` are the inputs that an error names. Parts at the paths `hosts` say themselves
+    what they are given. A part that is one layer has calls of its own in training even if it does nothing.
 
     Raises ArchError (E1203) where torch cannot export it.
     """
@@ -96,7 +97,7 @@ def trace(
         except ArchError:
             raise
         except Exception as error:  # whatever the module or torch raises is the finding
-            raise not_exported(module, error) from None
+            raise not_exported(module, error, said) from None
 
 
 @dataclass(slots=True)

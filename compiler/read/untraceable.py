@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -36,8 +36,9 @@ def refuse_untraceable(module: nn.Module) -> None:
             )
 
 
-def not_exported(module: nn.Module, error: Exception) -> ArchError:
-    """What is said where torch raises an error: the first sentence of its reason, the part and the line of code."""
+def not_exported(module: nn.Module, error: Exception, inputs: Sequence[Tensor]) -> ArchError:
+    """What is said where torch raises an error: the first sentence of its reason, the part and the line of code, and
+    what the module was given."""
     part = next((note for note in getattr(error, "__notes__", ()) if note.startswith("in `")), "")
     at = _place(module, _frames(error)) or ", ".join(filter(None, (part, _named(str(error)))))
     decided = "data-dependent" in str(error)
@@ -48,7 +49,17 @@ def not_exported(module: nn.Module, error: Exception) -> ArchError:
     if others := types - {torch.float32}:
         found = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
         hints.append(f"the module has weights of type {found}: give `module.float()`, which has the same architecture")
+    if not hints:
+        given = " and ".join(map(_described, inputs))
+        word = "numbers" if len(inputs) > 1 else "number"
+        hints.append(f"it is given {given}, the batch as first {word}; `--input`, once for each input, says others")
     return refused("E1203", message, *hints)
+
+
+def _described(x: Tensor) -> str:
+    """The type and the shape of an input."""
+    kind = "bool" if x.dtype == torch.bool else "float" if x.is_floating_point() else "int"
+    return f"{kind} {list(x.shape)}"
 
 
 def refuse_decided(module: nn.Module, program: ExportedProgram) -> None:

@@ -197,6 +197,9 @@ SLIPS = [
     ("x = in -> conv(3, 3) relu", "relu", "`->`"),
     ("in_ -> relu -> output", "in_ -> relu -> output", "`output in_ -> relu`"),
     ("x = relu // then stop", "then", "`#`"),
+    ("share f = conv(3, 3)", "share f", "`shared f = conv(3, 3)`"),
+    ("inputs x: [N, 3]", "inputs x", "`input x: [N, 3, H, W]`"),
+    ("outputs in", "outputs in", "`output e`"),
     ("x = bn as b1", "as", "`b1: ...`"),
     ("x = in -> nn.LSTM(8)", "nn.LSTM", "`lstm`"),
 ]

@@ -297,7 +297,7 @@ def test_the_refusal_names_the_option_where_it_works() -> None:
     assert "`--extern`, `extern=True` in Python" in found.hints[0] and "`a`" in found.hints[0]
     with pytest.raises(archc.ArchError) as caught:
         archc.from_torch(Calls(_wave), (1, 3, 8, 8))
-    assert "a module of its own for it" in caught.value.diagnostics[0].hints[0]
+    assert "moved into a submodule" in caught.value.diagnostics[0].hints[0]
     assert archc.from_torch(nn.Sequential(Calls(_wave)), (1, 3, 8, 8), extern=True).ir.outputs
 
 

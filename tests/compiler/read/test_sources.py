@@ -56,6 +56,8 @@ def test_a_command_takes_python(net: Path, archc: Callable[..., Any]) -> None:
         ("net.py:broken", "E1201", "no weights"),
         ("net.py:number", "E1201", "type int"),
         ("net.py:none", "E1201", "none"),
+        ("net.py:Net.none", "E1201", "none"),
+        ("net.py", "E1201", "is Python, and no spec"),
         ("none.py:Net", "E1201", "none.py"),
         ("no.such:Net", "E1201", "no"),
         ("net.py:ready", "E1202", "shape"),
@@ -66,6 +68,39 @@ def test_refusals(net: Path, spec: str, code: str, words: str) -> None:
         package.load(spec)
     (found,) = error.value.diagnostics
     assert found.code == code and words in found.message
+
+
+def test_what_is_in_a_file_is_offered(net: Path) -> None:
+    with pytest.raises(package.ArchError) as error:
+        package.load("net.py:net")
+    assert error.value.diagnostics[0].hints == ("did you mean `Net`?", "these are in it: `ready`, `Net`")
+    with pytest.raises(package.ArchError) as error:
+        package.load("net.py")
+    assert error.value.diagnostics[0].hints == ("these are in it: `net.py:Net`",)
+    Path("made.py").write_text("def make(width=3): ...\ndef needs(width): ...\n")
+    with pytest.raises(package.ArchError) as error:
+        package.load("made.py")
+    assert error.value.diagnostics[0].hints == ("these are in it: `made.py:make`",)
+    with pytest.raises(package.ArchError) as error:
+        package.load("torchvision.models:resnet_18")
+    assert error.value.diagnostics[0].hints[0].startswith("did you mean `resnet18`")
+
+
+def test_both_sides_of_a_comparison_may_need_shapes(net: Path, archc: Callable[..., Any]) -> None:
+    assert archc("compile", "net.py:ready", "--input", "1,3,9,9", "-o", "net.arch").status == 0
+    for command in ("equiv", "diff"):
+        assert "--input" in archc(command, "net.py:ready", "net.arch").err
+        assert archc(command, "net.py:ready", "net.arch", "--input", "1,3,9,9", "--check").status == 0
+        assert archc(command, "net.arch", "net.py:ready", "--input", "1,3,9,9", "--check").status == 0
+        assert "E1202" in archc(command, "net.arch", "net.arch", "--input", "1,3,9,9").err
+
+
+def test_weights_are_no_spec(tmp_path: Path) -> None:
+    package.loads("arch A { input x: [N, 3]  output x -> linear(2) }").module()
+    (tmp_path / "net.pth").write_bytes(b"PK")
+    with pytest.raises(package.ArchError, match="holds weights, and no spec") as error:
+        package.load(tmp_path / "net.pth")
+    assert "--weights" in str(error.value)
 
 
 def test_shipped_names_stay_specs() -> None:

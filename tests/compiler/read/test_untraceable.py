@@ -104,6 +104,21 @@ def test_modes_that_are_two_networks_are_told_as_such() -> None:
     assert found.code == "E1205" and "in evaluation" in found.message and "`self.training`" in found.hints[0]
 
 
+@pytest.mark.parametrize(
+    ("shapes", "given"),
+    [
+        (["int:1,12"], "int [1, 12]"),
+        ([(3, 32, 32)], "float [3, 32, 32]"),
+        ([(1, 3, 32, 32), (1, 3)], "float [1, 3, 32, 32] and float [1, 3]"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(shapes: list[Any], given: str) -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.from_torch(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), *shapes)
+    (found,) = caught.value.diagnostics
+    assert found.code == "E1203" and given in found.hints[0] and "`--input`" in found.hints[0]
+
+
 def test_half_precision_is_told_what_to_give() -> None:
     source = nn.Conv2d(3, 4, 3).half()
     with pytest.raises(archc.ArchError) as caught:
