@@ -37,6 +37,13 @@ TEXTS = ("json", "arch", "graphml")
 """What says the graph itself, and so needs no module."""
 
 
+RUN_BY = {
+    "pt2": "net = torch.export.load({path}).module()",
+    "onnx": "net = onnxruntime.InferenceSession({path})",
+}
+"""How files that run are loaded without archc, by what they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """What a compilation made: the file, and what is worth saying of it. `device` is None where nothing was run."""
@@ -317,12 +324,14 @@ def fitted(graph: Graph) -> list[tuple[str, str]]:
 
 
 def use_of(graph: Graph, request: Compile, plain: bool, made: Made) -> list[str]:
-    """How to use a file for inference, or a Python file, with weights if these load without archc (`plain`)."""
+    """How to use a file that runs, or a Python file, with weights if these load without archc (`plain`)."""
+    path = json.dumps(str(made.target), ensure_ascii=False)
     if made.report is not None:
         from ..compiler.emit.private import LOADED_BY
 
-        path = json.dumps(str(made.target), ensure_ascii=False)
         return [text.format(path=path) for text in LOADED_BY[inference_of(request)[0]]]
+    if made.emit in RUN_BY:
+        return [RUN_BY[made.emit].format(path=path)]
     weights = request.weights if plain else None
     stem = made.target.stem
     if made.emit != "py" or made.target.suffix != ".py" or not stem.isidentifier() or iskeyword(stem):

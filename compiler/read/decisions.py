@@ -88,7 +88,8 @@ def refuse_decisions(
 
 def _hint(inputs: Sequence[Tensor]) -> str:
     shapes = str([list(x.shape) for x in inputs])
-    return f"`sizes={shapes}` in `archc.from_torch` reads the module at these sizes alone, or at others that you say"
+    how = f"`sizes={shapes}` in `archc.from_torch` reads the module at these sizes alone, or at others that you say"
+    return f"{how}; `.source()` of it is a spec for the command line"
 
 
 def _always(asked: Any, came: Any, dims: Mapping[Any, Dim], known: Requirements) -> bool:
