@@ -62,3 +62,18 @@ def higher(name: str, needed: int = 0, **others: int) -> tuple[str, ...]:
         return ()
     options = " ".join(f"--limit {other}={count}" for other, count in values.items())
     return (f"`{options}` on the command line allows more",)
+
+
+COUNTED = {"E0912": "nodes", "E0910": "evaluation_steps"}
+"""The limit that a code names, where each part of a network takes as much of it."""
+
+
+def higher_for_all(
+    code: str, before: tuple[int, int], spent: tuple[int, int], done: int, count: int
+) -> tuple[str, ...]:
+    """The hint of a limit that is met after `done` of `count` equal parts: what all of them need, as far as the first
+    ones tell. The nodes and the evaluation steps are those `before` the first part, and those `spent` by now."""
+    nodes, steps = (a + (b - a) * count // max(done, 1) + 1 for a, b in zip(before, spent, strict=True))
+    if COUNTED[code] == "nodes":
+        return higher("nodes", nodes, evaluation_steps=steps)
+    return higher("evaluation_steps", steps, nodes=nodes)

@@ -27,6 +27,8 @@ from .svg import to_svg
 from .ushape import in_the_way, ways_of
 from .view import OVERVIEW, View
 
+LARGEST_SHEET = Length(84.1, "cm")
+"""The width of A0."""
 LARGEST, FOLDS = 2000, 12
 """Boxes of a picture; frames of which is tried whether folding them makes it fit a width."""
 
@@ -130,7 +132,10 @@ def _too_narrow(source: Source, view: View, sheet: Sheet, least: float) -> ArchE
         diagram = diagram_of(source, other, on)
         return (not on.bent or ways_of(diagram) is not None) and needed(diagram, on) <= (on.most or 0)
 
-    hints = [f"`--width {_rounded_up(least * SHRINKS, sheet.width.unit)}` is wide enough"]
+    wide = least * SHRINKS
+    hints = [f"`--width {_rounded_up(wide, sheet.width.unit)}` is wide enough"]
+    if wide > LARGEST_SHEET.points:
+        hints = [f"{LARGEST_SHEET}, the width of A0, are too narrow too: draw a part of it with `--only`"]
     others = [replace(sheet, direction=other) for other in ("u", "down", "right") if other != sheet.direction]
     others = [on for on in others if not (on.bent and sheet.layout == "dot")]
     hints = [*(f"`--direction {on.direction}` fits" for on in others if fits(view, on)), *hints]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...dsl import ast
 from ...dsl.diagnostics import Fault, fault
 from ...dsl.diagnostics import Label as Note
-from ...dsl.limits import LIMITS, higher
+from ...dsl.limits import COUNTED, LIMITS, higher, higher_for_all
 from ...dsl.source import Span
 from ..ir.op import Op
 from .foreign import warn_of_order
@@ -300,10 +300,6 @@ class WithTensors(Around):
         return machine.apply(self.inner, (*inputs, *self.tensors), self.span, pending)
 
 
-LIMITED = {"E0912": "nodes", "E0910": "evaluation_steps"}
-"""The limit that a code names, of which each application of a power takes as much."""
-
-
 @dataclass(slots=True, eq=False, repr=False)
 class Repeat(Around):
     """`f ** n`; with `labels` where a numbered label (`a{1..}: f ** n`) names the applications."""
@@ -330,8 +326,10 @@ class Repeat(Around):
             except Fault as problem:
                 note = Note(self.span, f"application {index + 1} of {self.count}")
                 found = replace(problem.diagnostic, labels=(*problem.diagnostic.labels, note))
-                if found.code in LIMITED and not machine.replays:
-                    found = replace(found, hints=(*found.hints[:1], *self._higher(machine, found.code, before, index)))
+                if found.code in COUNTED and not machine.replays:
+                    spent = len(machine.nodes), machine.spent
+                    more = higher_for_all(found.code, before, spent, index, self.count)
+                    found = replace(found, hints=(*found.hints[:1], *more))
                 problem.diagnostic = found
                 raise
             if len(machine.scopes) > opened and not machine.replays:
@@ -340,15 +338,6 @@ class Repeat(Around):
                 if isinstance(child, OpenScope):
                     child.series = series
         return result
-
-    def _higher(self, machine: Machine, code: str, before: tuple[int, int], done: int) -> tuple[str, ...]:
-        """The hint of a limit that is met after so many applications: what all of them need, as far as the first ones
-        tell."""
-        spent = len(machine.nodes), machine.spent
-        nodes, steps = (a + (b - a) * self.count // max(done, 1) + 1 for a, b in zip(before, spent, strict=True))
-        if LIMITED[code] == "nodes":
-            return higher("nodes", nodes, evaluation_steps=steps)
-        return higher("evaluation_steps", steps, nodes=nodes)
 
 
 @dataclass(slots=True, eq=False, repr=False)
