@@ -44,7 +44,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_command_takes_python(net: Path, archc: Callable[..., Any]) -> None:
     assert archc("compile", "net.py:Net", "--set", "width=6", "-o", "net.arch").status == 0
     text = Path("net.arch").read_text()
-    assert "conv(6, 3, padding = 0, bias = true)" in text and "Read from net.py:Net" in text
+    assert "conv(6, 3, padding = 0, bias = true)" in text and '"""Read from net.py:Net."""' in text
     assert archc("equiv", "net.py:Net(width = 6)", "net.arch").status == 0
     assert archc("check", "net.py:ready", "--input", "1,3,9,9").status == 0
     assert "net.Net" not in archc("compile", "net:Net", "-o", "-", "--emit", "arch").out
