@@ -180,6 +180,7 @@ SLIPS = [
     ("x = c <> 3", "<>", "`!=`"),
     ("x = match c { 1: relu, 2: bn }", ":", "`=>`"),
     ("x = match c { 1 => relu; 2 => bn }", ";", "delete it"),
+    ("x = relu;y = bn", ";", "delete it"),
     ("x = -> relu", "->", "`in -> conv(64, 3)`"),
     ("in_ -> relu", "in_ -> relu", "`output in_ -> relu`"),
     ("x = in -> conv1 = conv(3, 3)", "conv1 =", "`conv1:`"),

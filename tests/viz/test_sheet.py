@@ -379,6 +379,14 @@ def test_no_text_becomes_a_command_of_tex() -> None:
         assert not re.search(r"(?<!\\)[%$#&_]", text)
 
 
+def test_tikz_is_bold_where_the_svg_is() -> None:
+    graph = load("resnet18").ir
+    tex, svg = draw(graph, "tex").content.decode(), svg_of(draw(graph).content)
+    weights = [element.attrib.get("font-weight") for element in svg.iter() if element.tag.endswith("}text")]
+    fonts = re.findall(r"^ *\\archctext\{[^}]*\}\{\w*\}\{\w*\}\{(.*?)\}", tex, re.MULTILINE)
+    assert "bold" in weights and fonts == ["\\bfseries" if weight == "bold" else "" for weight in weights]
+
+
 def test_tikz_stands_where_the_svg_does() -> None:
     graph = loads("arch Net() { input x: [N, 8, 4, 4] output x -> conv(8, 3) -> relu -> gap }").ir
     tex, svg = draw(graph, "tex").content.decode(), svg_of(draw(graph).content)

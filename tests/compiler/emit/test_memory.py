@@ -58,5 +58,5 @@ def test_the_weights_bytes_are_those_of_the_module():
 
 
 def test_sizes_in_words():
-    words = [memory.size_text(n) for n in (3, 2048, 3 << 29, 10**40)]
-    assert words == ["3 bytes", "2.0 KiB", "1.5 GiB", "8.7e+21 EiB"]
+    words = [memory.size_text(n) for n in (3, 2048, 3 << 29, 10**40, 10**400)]
+    assert words == ["3 bytes", "2.0 KiB", "1.5 GiB", "8.7e+21 EiB", "8.7e+281 EiB"]

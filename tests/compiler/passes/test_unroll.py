@@ -76,6 +76,7 @@ def test_gradients_are_the_same() -> None:
     ("net", "settings", "code", "message"),
     [
         (units(3), {"limit": 20}, "E0449", "would have 36 applications, and 20 is the limit"),
+        (units(48), {}, "E0449", r"would have over 10 \*\* 15 applications"),
         (units(60), {}, "E0449", r"would have over 10 \*\* 18 applications, and 4,096 is the limit"),
         (
             archc.loads("arch A { input x: [N, 3]   output x -> linear(2) }"),

@@ -118,6 +118,13 @@ class Weighted(nn.Module):
         return x.mean((2, 3)) @ self.w + self.b
 
 
+class Added(Weighted):
+    """The same in one call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.b, x.mean((2, 3)), self.w)
+
+
 class Query(nn.Module):
     """A parameter that is repeated for the batch, and along axes that it has and lacks."""
 
@@ -248,6 +255,7 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "variance and mean": (Calls(lambda self, x: sum(torch.var_mean(x, 1, keepdim=True))), "reduce"),
     "norm of maps": (nn.LayerNorm([4, 12, 12]), "rsqrt"),
     "matrix": (Weighted(), "linear(5, bias = false, weight ="),
+    "added matrix": (Added(), "linear(5, bias = false, weight ="),
     "sampled": (Calls(_sampled, f=nn.Linear(4, 6)), "affine_grid"),
     "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 'upsample(mode = "bicubic")'),
     "sum of rows and columns": (
@@ -382,6 +390,12 @@ def test_sizes_stay_open_beside_constants() -> None:
     torch.testing.assert_close(made(x), source(x))
 
 
+@pytest.mark.parametrize("end", [4, 5, 2**62])
+def test_a_slice_of_all_is_no_layer(end: int) -> None:
+    net = archc.from_torch(Calls(lambda self, x: x[:, 0:end].relu()), (2, 4, 8, 8))
+    assert [node.op.kind for node in net.ir.nodes] == ["input", "relu"]
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -393,6 +407,7 @@ def test_sizes_stay_open_beside_constants() -> None:
         (lambda self, x: x.flatten(1).cumprod(1), "`cumprod` along an open size, or more than 32 places"),
         (lambda self, x: x * x.prod(), "`prod` of all numbers"),
         (lambda self, x: x * (x > 0).any(), "`any` of all numbers"),
+        (lambda self, x: torch.addmm(x.mean((2, 3)), x.amax((2, 3)), torch.eye(4), alpha=2), "`addmm` with factors"),
         (lambda self, x: F.softplus(x, threshold=5), "`softplus` with the threshold 5"),
         (lambda self, x: x * x.half(), "numbers of type torch.float32 made into torch.float16"),
         (_seen_through, "what `flatten` gives"),
