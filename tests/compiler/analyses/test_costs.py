@@ -25,8 +25,8 @@ NETS = {
         up = h -> upconv(8, 6, 2, padding = 1) -> elu -> crop(1, like = x)
         output up -> (id * (conv(8, 1) -> sigmoid))
           -> conv(4, 3, groups = 4, padding_mode = "reflect") -> upsample(2) }""",
-    "dropped channels": """arch Net { input x: [N, 3, 16, 16] = [2, 3, 16, 16]
-        output x -> conv(8, 3) -> dropout2d -> conv(8, 3) -> dropout2d(0.0)
+    "dropped channels": """arch Net { input x: [N, 3, 4, 4] = [2, 3, 4, 4]
+        output x -> conv(32, 3) -> dropout2d -> conv(8, 3) -> dropout2d(0.0)
           -> conv(4, 3) -> alphadropout -> conv(4, 3) }""",
     "preactivated": """arch Net { input x: [N, 3, 16, 16] = [2, 3, 16, 16]
         h = x -> conv(8, 3)
