@@ -33,6 +33,7 @@ from .modes import counterparts
 from .reader import Reader
 from .rearranging import settle_sizes
 from .replay import Network
+from .rows import apply_to_whole
 from .shared import join_tensors, share_calls
 from .simpler import write_out
 from .trace import Trace, doubled, key_of, trace
@@ -166,6 +167,7 @@ class Reading:
                 found = trace(self.source.module, self.inputs, self.source.inputs, training, hosts, leaf)
             fold(found, marked=bool(hosts))
             leave_out(found)
+            apply_to_whole(found)
             if not hosts:
                 write_out(found, handler)
                 fold(found, marked=False)

@@ -32,6 +32,8 @@ CONSTANTS = (2, 3, 11)
 """ONNX's numbers for the types that constants have beside those of networks: uint8, int8 and float64."""
 SEVERAL = ("Split", "TopK")
 """Operators of which more is known than their first output."""
+UNNAMED = re.compile(r"val_\d+")
+"""What torch.onnx calls numbers of the code."""
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -255,7 +257,12 @@ class _Conversion:
     def _is_of_numbers(self, node: Node) -> bool:
         """Whether a node takes numbers, and constants at most, as those do that compute shapes."""
         names = [name for name in node.inputs if name not in self.constants and name]
-        return bool(names) and self.numbers.issuperset(names)
+        return bool(names) and self.numbers.issuperset(names) and not any(map(self._is_weight, node.inputs))
+
+    def _is_weight(self, name: str) -> bool:
+        """Whether a constant is a tensor that the network learns, as a token that is repeated for the batch."""
+        value = self.constants.get(name)
+        return name in self.given and value is not None and value.dtype.kind == "f" and value.ndim > 1
 
     def _argument(self, node: Node, place: int) -> Any:
         name = node.inputs[place]
@@ -265,7 +272,7 @@ class _Conversion:
             return Ref(name)
         value = self.constants[name]
         told = (place and node.op in HOST) or (place == 1 and node.op == "Gather" and self._is_told(node, value))
-        number = value.ndim == 0 or (value.size == 1 and name not in self.given)
+        number = value.ndim == 0 or (value.size == 1 and (name not in self.given or UNNAMED.fullmatch(name)))
         if told or number or self._is_of_numbers(node):
             return value
         if name not in self.held:

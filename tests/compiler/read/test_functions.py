@@ -171,6 +171,15 @@ class Resampled(nn.Module):
         return x + F.interpolate(self.table, size=x.shape[-2:], mode="bicubic", antialias=True)
 
 
+def _rows(self: Any, x: Tensor) -> Tensor:
+    """Layers of rows in which the batch stands behind another axis, and heads are joined too."""
+    t = x.flatten(2).permute(2, 0, 1)
+    length, batch, channels = t.shape
+    y = self.f(t.reshape(length * batch, channels)).relu().view(length, batch, -1)
+    heads = y.view(length, batch, 2, -1).transpose(2, 3)
+    return self.g(heads.reshape(length * batch, -1)).reshape(length, batch, 3).transpose(0, 1)
+
+
 FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "constants": (Normalised(), "const places: int = constant([3, 0, 2, 1])"),
     "row": (Calls(lambda self, x: x * torch.arange(12)), "arange("),
@@ -254,6 +263,7 @@ FUNCTIONS: dict[str, tuple[nn.Module, str]] = {
     "similar": (Calls(lambda self, x: F.cosine_similarity(x, x.relu() + 1, dim=1)), "reduce"),
     "variance and mean": (Calls(lambda self, x: sum(torch.var_mean(x, 1, keepdim=True))), "reduce"),
     "norm of maps": (nn.LayerNorm([4, 12, 12]), "rsqrt"),
+    "layers of rows": (Calls(_rows, f=nn.Linear(4, 8), g=nn.Linear(8, 3)), "n a (b c) -> n a (c b)"),
     "matrix": (Weighted(), "linear(5, bias = false, weight ="),
     "added matrix": (Added(), "linear(5, bias = false, weight ="),
     "sampled": (Calls(_sampled, f=nn.Linear(4, 6)), "affine_grid"),

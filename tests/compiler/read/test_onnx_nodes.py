@@ -152,3 +152,27 @@ def test_every_case_of_onnx_is_read_or_refused(tmp_path: Path) -> None:
         except archc.ArchError as error:
             assert "E1204" in str(error) or "E1208" in str(error), (case.name, str(error))
     assert read > 300
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_transformer_is_read_with_its_tokens(dynamo: bool, tmp_path: Path) -> None:
+    """Its attention joins the batch with the heads, and rows of tokens with the batch behind them."""
+    torchvision = pytest.importorskip("torchvision")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    source = torchvision.models.VisionTransformer(16, 8, 2, 2, 8, 16, num_classes=3).eval()
+    for parameter in source.parameters():  # equal ones are one tensor in a file
+        nn.init.normal_(parameter, std=0.3)
+    path = tmp_path / "net.onnx"
+    given = (torch.zeros(2, 3, 16, 16),)
+    if dynamo:
+        sizes = ({0: torch.export.Dim("N")},)
+        torch.onnx.export(source, given, path, dynamo=True, dynamic_shapes=sizes, verbose=False)
+    else:
+        torch.onnx.export(source, given, path, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "N"}})
+    read = archc.from_onnx(path)
+    parameters = dict(read.module().named_parameters())
+    assert parameters["class_token"].shape == (1, 1, 8) and parameters["encoder.pos_embedding"].shape == (1, 5, 8)
+    assert sum(p.numel() for p in parameters.values()) == sum(p.numel() for p in source.parameters())
+    assert "** 2" in read.source()
