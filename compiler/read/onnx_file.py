@@ -34,6 +34,7 @@ SEVERAL = ("Split", "TopK")
 """Operators of which more is known than their first output."""
 UNNAMED = re.compile(r"val_\d+")
 """What torch.onnx calls numbers of the code."""
+MOVES = ("Transpose", "Reshape", "Squeeze", "Unsqueeze")
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -156,6 +157,8 @@ class _Conversion:
         self.layers: dict[str, str] = {}
         self.made: dict[tuple[Any, ...], str] = {}
         self.held: set[str] = set()
+        self.moved: set[str] = set()
+        """Weights whose axes are in another order, or joined."""
         self.numbers: set[str] = set()
         """What is made of shapes."""
 
@@ -214,14 +217,22 @@ class _Conversion:
                 self.constants[node.outputs[0]] = self.constants[node.inputs[0]]
                 if node.inputs[0] in self.given:
                     self.given.add(node.outputs[0])
-            elif all(name in self.constants for name in node.inputs if name) and node.op in FUNCTIONS:
+            elif self._is_constant(node):
                 given = [self.constants[name] for name in node.inputs if name]
                 results = self.by_reference(node)(*given)
                 results = results if isinstance(results, tuple) else (results,)
                 self.constants |= dict(zip(node.outputs, results, strict=True))
+                if node.op in MOVES and self._is_weight(node.inputs[0]):
+                    self.moved.add(node.outputs[0])
             else:
                 left.append(node)
         return fused(left, self.uses)
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a node computes numbers of numbers; what is looked up in a learned table stays as learned as it is."""
+        looks_up = node.op in ("Gather", "GatherND") and self._is_weight(node.inputs[0])
+        known = all(name in self.constants for name in node.inputs if name)
+        return known and node.op in FUNCTIONS and not looks_up
 
     def by_reference(self, node: Node) -> Callable[..., Any]:
         """What computes a node of numbers: the reference implementation of onnx."""
@@ -262,7 +273,7 @@ class _Conversion:
     def _is_weight(self, name: str) -> bool:
         """Whether a constant is a tensor that the network learns, as a token that is repeated for the batch."""
         value = self.constants.get(name)
-        return name in self.given and value is not None and value.dtype.kind == "f" and value.ndim > 1
+        return name in self.given | self.moved and value is not None and value.dtype.kind == "f" and value.ndim > 1
 
     def _argument(self, node: Node, place: int) -> Any:
         name = node.inputs[place]

@@ -142,6 +142,12 @@ def _gather(x: Any, indices: Any, axis: int = 0) -> Any:
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
+def _gather_places(x: Tensor, indices: Any, batch_dims: int = 0) -> Tensor:
+    if batch_dims or indices.shape[-1] != 1:
+        raise Unsayable("`GatherND` by places along several axes")
+    return _gather(x, indices[..., 0])
+
+
 def _global(name: str) -> Function:
     return lambda x: getattr(F, f"adaptive_{name}_pool{x.dim() - 2}d")(x, 1)
 
@@ -226,6 +232,7 @@ FUNCTIONS: dict[str, Function] = {
     "Tile": lambda x, repeats: x.repeat(ints(repeats)),
     "Pad": pad,
     "Gather": _gather,
+    "GatherND": _gather_places,
     "GatherElements": lambda x, indices, axis=0: x.gather(axis, indices),
     "Where": _where,
     "Cast": _cast,

@@ -176,3 +176,34 @@ def test_a_transformer_is_read_with_its_tokens(dynamo: bool, tmp_path: Path) -> 
     assert parameters["class_token"].shape == (1, 1, 8) and parameters["encoder.pos_embedding"].shape == (1, 5, 8)
     assert sum(p.numel() for p in parameters.values()) == sum(p.numel() for p in source.parameters())
     assert "** 2" in read.source()
+
+
+class Biased(nn.Module):
+    """A bias that is looked up by places, as relative positions are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(4, 5))
+        self.register_buffer("places", torch.tensor([[0, 1, 2], [3, 4, 0], [1, 1, 3]]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.relu() + self.table[:, self.places]).softmax(-1)
+
+
+def test_a_table_of_biases_stays_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(Biased().eval(), (torch.zeros(1, 4, 3, 3),), path, dynamo=False)
+    assert archc.from_onnx(path).stats().parameters == 20
+
+
+def test_what_is_gathered_by_one_axis_is_read(tmp_path: Path) -> None:
+    """As torch.onnx writes biases by places too: a table in rows, and places in lists of one."""
+    table = numpy_helper.from_array(np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32), "table")
+    places = numpy_helper.from_array(np.array([[[0], [3]], [[4], [3]]]), "places")
+    nodes = [helper.make_node("GatherND", ["table", "places"], ["b"]), helper.make_node("Add", ["x", "b"], ["y"])]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2, 2, 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2, 2, 4])
+    graph = helper.make_graph(nodes, "net", [x], [y], [table, places])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    assert archc.from_onnx(path, (1, 2, 2, 4)).stats().parameters == 20
