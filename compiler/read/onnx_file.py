@@ -229,7 +229,7 @@ class _Conversion:
         return fused(left, self.uses)
 
     def _is_constant(self, node: Node) -> bool:
-        """Whether a node computes numbers of numbers; what is looked up in a learned table stays as learned as it is."""
+        """Whether a node computes numbers of numbers, and looks none up in a table that is learned."""
         looks_up = node.op in ("Gather", "GatherND") and self._is_weight(node.inputs[0])
         known = all(name in self.constants for name in node.inputs if name)
         return known and node.op in FUNCTIONS and not looks_up
