@@ -16,7 +16,8 @@ from .reader import Reader
 from .trace import State
 from .unsayable import Unsayable
 
-Leaf = Callable[[Reader, str, list[Value]], Value]
+Leaf = Callable[[Reader, str, list[Value], Value | None, bool], Value]
+"""Makes the node of a call, given the reader, the path, the tensors, and for an attention what masks it."""
 
 
 def leaf(module: nn.Module) -> Leaf | None:
@@ -32,7 +33,7 @@ def leaf(module: nn.Module) -> Leaf | None:
 
 
 def _one(kind: str, settings: Callable[[Any], dict[str, Any]]) -> Any:
-    def make(module: Any, reader: Reader, path: str, inputs: list[Value]) -> Value:
+    def make(module: Any, reader: Reader, path: str, inputs: list[Value], *_: Any) -> Value:
         if len(inputs) != 1:
             raise Unsayable(f"`{type(module).__name__}` of {len(inputs)} tensors")
         return reader.apply(kind, inputs, settings(module), None)[0]
@@ -64,12 +65,20 @@ def _drop_path(module: Any) -> dict[str, Any]:
     return {"p": 1 - module.drop_prob, "per": "image"}
 
 
-def _attention(module: nn.MultiheadAttention, reader: Reader, path: str, inputs: list[Value]) -> Value:
-    if not module.batch_first or module.bias_k is not None or module.add_zero_attn:
-        raise Unsayable("`MultiheadAttention` with the batch second, or with keys of its own")
+def _attention(
+    module: nn.MultiheadAttention, reader: Reader, path: str, inputs: list[Value], mask: Value | None, causal: bool
+) -> Value:
+    if not module.batch_first:
+        raise Unsayable("`MultiheadAttention` with the batch second: `batch_first=True` has it first")
+    if module.bias_k is not None or module.add_zero_attn:
+        raise Unsayable("`MultiheadAttention` with keys of its own")
     bias = module.in_proj_bias is not None
     home = State(f"{path}.in_proj_weight", module.out_proj.weight, True)
     settings = {"heads": module.num_heads, "dropout": module.dropout, "bias": bias}
+    settings |= {"causal": True} if causal else {}
+    if mask is not None:
+        settings["mask"] = True
+        inputs = [*inputs, mask]
     return reader.apply("attention", inputs, settings, home)[0]
 
 

@@ -24,6 +24,7 @@ from ..ops.registry import lookup_kind
 from . import constants
 from .again import PART
 from .inlining import region_of
+from .masks import masking, read_mask
 from .overwriting import overwrite, overwrites
 from .readings import as_taken
 from .start import dtype_of, shortest, start_of_own
@@ -206,16 +207,22 @@ class Reader(Inference):
 
     def _read_leaf(self, leaf: tuple[str, str], nodes: list[fx.Node], make: Any) -> None:
         """One layer for all that a module computes. What comes in are the tensors made before, in order."""
-        inside = {*nodes}
-        taken = (a for n in nodes for a in n.all_input_nodes if a not in inside and is_tensor(self.values.get(a)))
+        inside, masked = {*nodes}, masking(nodes)
+        around, self._stack = self._stack, self._stack[: self._stack.index(leaf)]
+        for node in masked.calls:
+            self._read_function(node, self._functions)
+        masks = read_mask(self, masked, leaf[0])
+        layer = [node for node in nodes if node not in masked.calls]
+        known = {*nodes, masked.mask}
+        taken = (a for n in layer for a in n.all_input_nodes if a not in known and is_tensor(self.values.get(a)))
         inputs = [self.tensor(self.values[a]) for a in dict.fromkeys(taken)]
         if any(self.values.get(a, self) is self for n in nodes for a in n.all_input_nodes if self._is_lost(a, inside)):
             raise Poisoned
         out = [
             n for n in nodes if any(user not in inside for user in n.users) and isinstance(n.meta.get("val"), Tensor)
         ]
-        self._stack = self._stack[: self._stack.index(leaf) + 1]
-        made = make(self, leaf[0], inputs)
+        self._stack = around[: around.index(leaf) + 1]
+        made = make(self, leaf[0], inputs, *masks)
         if len(out) != 1:
             raise Unsayable(f"{len(out)} results of `{type(self.modules[leaf[0]]).__name__}`")
         self._hold(out[0], made)

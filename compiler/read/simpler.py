@@ -38,6 +38,8 @@ def write_out(trace: Trace, known: Known) -> None:
         new, results = inlined(node, written, node.all_input_nodes)
         if overwrites(node):
             node.args[0].replace_all_uses_with(results[node], later.__contains__)  # type: ignore[union-attr]
+        elif not node.users:
+            node.args, node.kwargs = (), {}  # it uses nothing any more
         replaced |= results
         nodes += new
     trace.nodes[:] = nodes

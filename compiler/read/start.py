@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..ir.initialisers import ONES, ZEROS, Initialiser, constant, make_initialiser
+from .unsayable import Unsayable
 
 SAID = 4096
 """The real numbers of the largest tensor that starts at its own."""
@@ -70,12 +71,16 @@ def numbers_of(tensor: Tensor) -> Any:
 
 def start_of_own(tensor: Tensor, learned: bool) -> Initialiser:
     """The initialiser of a tensor of the architecture's own. What is not learned, such as the mean of images, starts at
-    its numbers. Several real ones that are learned, or very many, are taken for normal."""
+    its numbers. Several real ones that are learned, or very many, are taken for normal. Raises Unsayable."""
     found = _constant(tensor)
     if found is not None:
         return found
     is_few = not learned and not tensor.is_meta and tensor.numel() <= SAID and bool(torch.isfinite(tensor).all())
     if dtype_of(tensor) != "float" or is_few:
         return make_initialiser("constant", [numbers_of(tensor)], {})
+    if not learned and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
+        raise Unsayable(
+            "a buffer of infinite numbers, which no spec starts with: `persistent=False` keeps it out of files"
+        )
     std = 1.0 if tensor.numel() < 2 else float(tensor.detach().to(torch.float32).std())
     return Initialiser("normal", (("std", float(f"{std:.1g}")), ("mean", 0.0)))

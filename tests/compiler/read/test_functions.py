@@ -432,3 +432,58 @@ def test_what_cannot_be_said_is_named_as_it_was_called(function: Any, words: str
         archc.from_torch(Calls(function), (2, 4, 8, 8))
     (found,) = error.value.diagnostics
     assert found.code == "E1204" and words in found.message, found.message
+
+
+def _later(length: int) -> Tensor:
+    return torch.ones(length, length, dtype=torch.bool).triu(1)
+
+
+def _banded(length: int) -> Tensor:
+    return _later(length) | ~torch.ones(length, length, dtype=torch.bool).triu(-1)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda f, x: f(x, x, x, attn_mask=_later(x.shape[1]), need_weights=False)[0], "attention(2, causal = true)"),
+        (lambda f, x: f(x, x, x, attn_mask=_later(x.shape[1]))[0], "attention(2, causal = true)"),
+        (
+            lambda f, x: f(
+                x, x, x, attn_mask=nn.Transformer.generate_square_subsequent_mask(x.shape[1]), is_causal=True
+            )[0],
+            "attention(2, causal = true)",
+        ),
+        (lambda f, x: f(x, x, x, attn_mask=_banded(x.shape[1]), need_weights=False)[0], "mask ="),
+        (lambda f, x: f(x, x, x, attn_mask=_banded(x.shape[1]).float() * 0.5)[0], "mask ="),
+        (lambda f, x: f(x, x, x, key_padding_mask=x.mean(2) > 0.3, need_weights=False)[0], "mask ="),
+    ],
+    ids=["later", "with weights", "causal", "band", "added", "padding"],
+)
+def test_masks_of_multi_head_attention_are_read(call: Any, text: str) -> None:
+    source = Calls(lambda self, x: call(self.f, x), f=nn.MultiheadAttention(8, 2, batch_first=True)).eval()
+    net = archc.from_torch(source, (2, 5, 8), name="Net")
+    assert text in net.source(), net.source()
+    made = net.module().eval()
+    made.load_state_dict(source.state_dict())
+    x = torch.randn(3, 5, 8)
+    torch.testing.assert_close(made(x), source(x))
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_layers_of_transformers_are_read_with_masks(memory: bool) -> None:
+    layer = (nn.TransformerDecoderLayer if memory else nn.TransformerEncoderLayer)(8, 2, 16, batch_first=True)
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+        return self.f(x, x, tgt_mask=mask) if memory else self.f(x, src_mask=mask)
+
+    source = Calls(forward, f=layer).eval()
+    net = archc.from_torch(source, (2, 5, 8), name="Net")
+    assert net.source().count("causal = true") == 1 and "N, T" in net.source()
+
+
+def test_a_buffer_of_infinite_numbers_is_refused_in_words() -> None:
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    layer.register_buffer("seen", nn.Transformer.generate_square_subsequent_mask(5))
+    with pytest.raises(archc.ArchError, match="buffer of infinite numbers"):
+        archc.from_torch(Calls(lambda self, x: self.f(x, x, x, attn_mask=self.f.seen)[0], f=layer), (2, 5, 8))
