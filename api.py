@@ -59,13 +59,14 @@ def found(
     network = network_of(spec, name)
     if network is not None:
         return _of_network(network, parameters, input, extern)
+    place = locate(spec, name)
     if extern:
         hint = "`extern` in a spec declares such layers"
         raise refused("E1202", f"layers of the host are made of PyTorch modules, and {os.fspath(spec)} is a spec", hint)
     if input is not None:
         hint = "the `input` statement says its shapes, and the option `--size`, in Python keywords, open sizes"
         raise refused("E1202", f"a shape is said for a PyTorch module, and {os.fspath(spec)} is a spec", hint)
-    return opened(locate(spec, name), parameters, failing)
+    return opened(place, parameters, failing)
 
 
 def _of_network(network: Network, arguments: dict[str, Any], input: Any, extern: bool) -> Architecture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,8 +103,20 @@ def _refuse_other(path: str) -> None:
         hint = f"these are in it: {few([f'`{path}:{name}`' for name in made])}" if made else f"`{path}:Net` names one"
         raise refused("E1201", f"{path} is Python, and no spec: say which of its modules is meant", hint)
     if path.endswith(WEIGHTS):
-        hint = f"`--weights {path}` loads them into a network: `archc compile net.arch --weights {path}`"
-        raise refused("E0905", f"{path} holds weights, and no spec", hint)
+        if is_torchscript(path):
+            hint = "name the Python that makes the module: `net.py:Net`, or export it as ONNX"
+            raise refused("E0905", f"{path} is a program of TorchScript, and no spec", hint)
+        hint = f"`--weights {path}` loads tensors by name into a network: `archc compile net.arch --weights {path}`"
+        raise refused("E0905", f"{path} is a file of torch, as of weights, and no spec", hint)
+
+
+def is_torchscript(path: str) -> bool:
+    """Whether an archive of torch's holds code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def makers(path: Path) -> list[str]:

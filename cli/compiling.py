@@ -166,7 +166,8 @@ def emit_of(request: Compile) -> str:
     suffix = "" if output.endswith(os.sep) or os.path.isdir(output) else Path(output).suffix.lower()
     meant = next((kind for kind, known in SUFFIXES.items() if known == suffix), None)
     if emit and meant and emit != meant:
-        raise usage(f"'--emit {emit}' contradicts '{output}', whose ending says {meant}", "--output")
+        said = "--optimize, which writes pt2," if request.optimize else f"'--emit {emit}'"
+        raise usage(f"{said} contradicts '{output}', whose ending says {meant}", "--output")
     if not emit and not meant and suffix:
         raise usage(
             f"'{suffix}' says nothing of what to make: end it in {', '.join(SUFFIXES.values())}, or add --emit",

@@ -41,6 +41,9 @@ def read_file(path: Path) -> Any:
     with _refusals(path), opened(path) as file:
         note_read(path)
         head = file.read(16)
+        if path.suffix in (".onnx", ".pt2"):
+            hint = f"it is a network: `archc compile {path} -o net.arch` reads it, `-o net.pt2` with its weights"
+            raise _Refused("it is no checkpoint", hint)
         if head.startswith(_NPY):
             raise _of_numpy(file, path)
         if path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):

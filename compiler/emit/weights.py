@@ -163,7 +163,8 @@ def _names(
         inside = {name for scope in renamed for name in scope.names}
         free = missing or list(own)
         for place, name in enumerate(name for name in unexpected if name not in inside):
-            near = nearest(name, free, 1) if place < _NEAREST else []
+            alike = [other for other in free if own[other].shape == state[name].shape]
+            near = nearest(name, alike, 1) if place < _NEAREST else []
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
         kept = () if missing else option("leave_out", unexpected, [*own, *state], "loads all others")

@@ -27,8 +27,10 @@ def _recurrent(call: Call) -> Made:
     """Tokens, and the last states where they are used, whose batch torch has second."""
     kind, settings = KINDS[call.name]
     weights = call["params"]
-    if not call["batch_first"] or not all(isinstance(weight, State) and weight.kept for weight in weights):
-        raise Unsayable(f"`{call.name}` with the batch second, or with weights that are computed")
+    if not call["batch_first"]:
+        raise Unsayable(f"`{call.name}` with the batch second: `batch_first=True` has it first")
+    if not all(isinstance(weight, State) and weight.kept for weight in weights):
+        raise Unsayable(f"`{call.name}` with weights that are computed")
     home, rows = weights[0], weights[0].tensor.shape[0]
     channels = rows // {"lstm": 4, "gru": 3}.get(kind, 1)
     projected = [weight.tensor.shape[0] for weight in weights if weight.own_name.startswith("weight_hr")]

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import torch
@@ -26,7 +26,7 @@ from .constants import fold
 from .decisions import refuse_decisions
 from .declare import letters
 from .empties import leave_out
-from .hosts import Hosts
+from .hosts import Hosts, draws
 from .idle import refuse_idle
 from .leaves import leaf
 from .modes import counterparts
@@ -38,6 +38,8 @@ from .shared import join_tensors, share_calls
 from .simpler import write_out
 from .trace import Trace, doubled, key_of, trace
 from .unsayable import Missing, missing
+from .untraceable import line_of
+from .values import function_name
 from .verify import output_names, returned, verify
 from .whole import Names, name_modules, note_calls, pruned, set_outputs, settle
 
@@ -205,7 +207,24 @@ class Reading:
         names = output_names(graph, list(made.items()))
         names |= {path: names[ours] for path, ours in same.items()}
         code = {} if self.hosts is None else self.hosts.code
-        return graph, verify(graph, self.source.module, {True: paths, False: self.evaluation}, names, code)
+        try:
+            return graph, verify(graph, self.source.module, {True: paths, False: self.evaluation}, names, code)
+        except ArchError as error:
+            hints = [*self._drawn_in_evaluation()]
+            raise (
+                ArchError([replace(found, hints=tuple(hints)) for found in error.diagnostics]) if hints else error
+            ) from None
+
+    def _drawn_in_evaluation(self) -> Iterator[str]:
+        """A hint where the module draws random numbers in evaluation too."""
+        for node in self._trace(False).nodes:
+            if draws(node):
+                at = line_of(node)
+                yield (
+                    f"`{function_name(node)}` draws random numbers in evaluation too{at and f' ({at})'}: "
+                    "`training=self.training` has it do so in training alone"
+                )
+                return
 
     def _made(self, declared: Declared, training: bool) -> Reader:
         """What is read of the module in one mode. Raises ArchError (E1203, E1204), and a Fault."""
@@ -218,19 +237,24 @@ class Reading:
 
     def _refuse(self, calls: Sequence[Missing]) -> NoReturn:
         """Raises ArchError (E1204), or _Widened where more modules are layers of the host now."""
-        name = type(self.source.module).__name__
+        is_file = isinstance(self.source.module, Network)
+        name = "the network" if is_file else type(self.source.module).__name__
         if self.hosts is not None:
             if self.hosts.widen(calls):
                 raise _Widened
             own = [call for call in self.hosts.missing if not call.module]
             hint = "what stands in the module itself can be no layer of the host: move it into a submodule"
             raise missing(name, self.hosts.missing, *([hint] if own else []))
+        named = {call.what for call in calls}
+        if any(draws(node) and f"`{function_name(node)}`" in named for t in self.traces.values() for node in t.nodes):
+            hint = "random numbers are those of dropout, `survive` and initialisers, and of no layer of the host"
+            raise missing(name, calls, hint)
         inner = [call.module for call in calls if call.module]
-        if inner and len(inner) == len(calls) and not isinstance(self.source.module, Network):
+        if inner and len(inner) == len(calls) and not is_file:
             hint = f"`--extern`, `extern=True` in Python, makes layers of the host of `{inner[0]}` and its like"
             raise missing(name, calls, hint)
         own = "moved into a submodule, it is a layer of the host with `--extern`, in Python `extern=True`"
-        raise missing(name, calls, *([] if isinstance(self.source.module, Network) else [own]))
+        raise missing(name, calls, *([] if is_file else [own]))
 
     def _same(self, reader: Reader, made: dict[Names, Value], declared: Declared) -> dict[Names, Names]:
         """For what evaluation returns, what training returns of it. Raises ArchError (E1206) where that is nothing."""

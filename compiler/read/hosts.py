@@ -220,7 +220,7 @@ def _check_border(reader: Reader, host: Host, nodes: list[fx.Node], entering: li
         _check_overwriting(node, taken)
         if node is not result and (node in returned or any(u.op != "output" and u not in inside for u in node.users)):
             raise Unsayable("others use a tensor in it that it does not return")
-        if _draws(node):
+        if draws(node):
             raise Unsayable(f"`{function_name(node)}` draws random numbers")
         for source in node.all_input_nodes if node not in entering else ():
             state = reader.trace.state.get(source)
@@ -244,7 +244,7 @@ def _check_overwriting(node: fx.Node, taken: set[fx.Node]) -> None:
             taken.add(node)
 
 
-def _draws(node: fx.Node) -> bool:
+def draws(node: fx.Node) -> bool:
     """Whether a call of torch's draws random numbers."""
     schema = schema_of(node.target)
     if schema is None:

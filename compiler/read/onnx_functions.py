@@ -212,6 +212,7 @@ FUNCTIONS: dict[str, Function] = {
     "Dropout": lambda x, ratio=0.5, mode=None, seed=None: x,
     "Softplus": _each(F.softplus),
     "Selu": _selu,
+    "Swish": lambda x, alpha=1.0: F.silu(x) if alpha == 1 else x * torch.sigmoid(x * short(alpha)),
     "Elu": lambda x, alpha=1.0: F.elu(x, short(alpha)),
     "Celu": lambda x, alpha=1.0: F.celu(x, short(alpha)),
     "LeakyRelu": lambda x, alpha=0.01: F.leaky_relu(x, short(alpha)),

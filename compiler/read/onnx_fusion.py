@@ -18,7 +18,7 @@ GROUP_NORM = 21
 
 def fused(nodes: list[Node], uses: Mapping[str, int]) -> list[Node]:
     """The nodes, with one for each layer. `uses` counts by name how often a tensor is used."""
-    return _group_norms(_biased(nodes, uses), uses)
+    return _swishes(_group_norms(_biased(nodes, uses), uses), uses)
 
 
 def _biased(nodes: list[Node], uses: Mapping[str, int]) -> list[Node]:
@@ -73,6 +73,22 @@ def _group_norms(nodes: list[Node], uses: Mapping[str, int]) -> list[Node]:
             shift.attributes = {**norm.attributes, "num_groups": int(groups[1])}
             shift.inputs = [split.inputs[0], scale.inputs[1], shift.inputs[1]]
             gone |= {id(node) for node in (split, norm, shape, back, scale)}
+    return [node for node in nodes if id(node) not in gone]
+
+
+def _swishes(nodes: list[Node], uses: Mapping[str, int]) -> list[Node]:
+    """Products of a tensor and its sigmoid, as torch.onnx writes `silu`."""
+    makers = {node.outputs[0]: node for node in nodes if node.op == "Sigmoid" and uses[node.outputs[0]] == 1}
+    gone: set[int] = set()
+    for node in nodes:
+        if node.op != "Mul" or len(node.inputs) != 2:
+            continue
+        for place, name in enumerate(node.inputs):
+            gate = makers.get(name)
+            if gate is not None and gate.inputs[0] == node.inputs[1 - place]:
+                node.op, node.inputs, node.attributes = "Swish", [gate.inputs[0]], {}
+                gone.add(id(gate))
+                break
     return [node for node in nodes if id(node) not in gone]
 
 

@@ -207,3 +207,12 @@ def test_what_is_gathered_by_one_axis_is_read(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
     assert archc.from_onnx(path, (1, 2, 2, 4)).stats().parameters == 20
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_gate_by_its_own_sigmoid_is_silu(dynamo: bool, tmp_path: Path) -> None:
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(nn.Sequential(nn.Conv2d(3, 4, 1), nn.SiLU()), (torch.zeros(1, 3, 4, 4),), path, dynamo=dynamo)
+    assert [node.op.kind for node in archc.from_onnx(path).ir.nodes] == ["input", "conv", "silu"]

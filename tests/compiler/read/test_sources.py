@@ -98,9 +98,26 @@ def test_both_sides_of_a_comparison_may_need_shapes(net: Path, archc: Callable[.
 def test_weights_are_no_spec(tmp_path: Path) -> None:
     package.loads("arch A { input x: [N, 3]  output x -> linear(2) }").module()
     (tmp_path / "net.pth").write_bytes(b"PK")
-    with pytest.raises(package.ArchError, match="holds weights, and no spec") as error:
+    with pytest.raises(package.ArchError, match="is a file of torch, as of weights, and no spec") as error:
         package.load(tmp_path / "net.pth")
     assert "--weights" in str(error.value)
+
+
+def test_networks_and_programs_in_the_place_of_weights_and_specs(tmp_path: Path, monkeypatch: Any) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    net = package.loads("arch A { input x: [N, 3]  output x -> linear(2) }")
+    torch.export.save(torch.export.export(net.module(), (torch.zeros(2, 3),)), "net.pt2")
+    with pytest.raises(package.ArchError, match=r"E0810.*is no checkpoint") as error:
+        net.module(weights="net.pt2")
+    assert "archc compile net.pt2" in str(error.value)
+    torch.jit.trace(torch.nn.Linear(3, 2), torch.zeros(1, 3)).save("net.pt")
+    with pytest.raises(package.ArchError, match=r"E0905.*TorchScript"):
+        package.load("net.pt")
+    Path("net.py").write_text(NET)
+    with pytest.raises(package.ArchError, match=r"E1201.*is Python"):
+        package.load("net.py", input=(1, 3))
 
 
 def test_shipped_names_stay_specs() -> None:

@@ -132,3 +132,30 @@ def test_torch_prints_nothing_beside_a_refusal(capfd: pytest.CaptureFixture[str]
     with pytest.raises(archc.ArchError):
         archc.from_torch(Decides(), (2, 4))
     assert capfd.readouterr() == ("", "")
+
+
+class Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x) if self.training else x
+
+
+class Always(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("module", "extern", "words"),
+    [
+        (Noisy(), False, "random numbers are those of dropout"),
+        (Around(Noisy()), False, "random numbers are those of dropout"),
+        (nn.Sequential(nn.Linear(4, 4), Always()), False, "`training=self.training` has it do so in training alone"),
+    ],
+)
+def test_random_numbers_are_told_without_an_option_that_does_not_help(
+    module: nn.Module, extern: bool, words: str
+) -> None:
+    with pytest.raises(archc.ArchError) as caught:
+        archc.from_torch(module, (2, 4), extern=extern)
+    (found,) = caught.value.diagnostics
+    assert words in found.hints[0] and "--extern" not in str(found.hints)
