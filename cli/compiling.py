@@ -273,8 +273,10 @@ def summarise(graph: Graph, request: Compile, made: Made) -> None:
         how = ""
         if made.given is not None and made.given.names is not None:
             how = ", by the map below" if made.given.map_rows() else ", by the names"
-        rows.append(("weights", f"{request.weights}, every tensor in its place{how}{held}"))
-        rows.extend(made.given.rows(graph) if made.given is not None else ())
+        others = made.given.rows(graph) if made.given is not None else []
+        which = "all other tensors in their places" if others else "every tensor in its place"
+        rows.append(("weights", f"{request.weights}, {which}{how}{held}"))
+        rows.extend(others)
     rows.extend(optimizations(made, request))
     rows.extend(fitted(graph))
     rows.extend(ran(graph, made))

@@ -181,7 +181,7 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
             continue
         if given.shape != tensor.shape:
             lines.append(f"{name} is {list(tensor.shape)} in the module and {list(given.shape)} in the checkpoint")
-        elif not _convertible(given, tensor):
+        elif not _convertible(given, tensor) and not _is_count(name, given):
             lines.append(f"{name} is {tensor.dtype} in the module and {given.dtype} ({given.layout}) in the checkpoint")
             shapes = False
         elif given.is_meta and not tensor.is_meta:
@@ -240,9 +240,15 @@ def _classes(graph: Graph | None, shapes: Mapping[str, tuple[int, ...]]) -> tupl
 
 def _overflows(given: Tensor, dtype: torch.dtype) -> bool:
     """Whether finite numbers become infinite in another type."""
-    if not given.is_floating_point() or torch.finfo(given.dtype).max <= torch.finfo(dtype).max or given.is_meta:
+    both = given.is_floating_point() and dtype.is_floating_point
+    if not both or torch.finfo(given.dtype).max <= torch.finfo(dtype).max or given.is_meta:
         return False
     return bool((given.isfinite() & given.to(dtype).isinf()).any())
+
+
+def _is_count(name: str, given: Tensor) -> bool:
+    """Whether a tensor counts batches in real numbers, as in a checkpoint all of which was made half precision."""
+    return is_counter(name) and given.is_floating_point() and bool((given == given.round()).all())
 
 
 def _convertible(given: Tensor, tensor: Tensor) -> bool:

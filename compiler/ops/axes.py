@@ -120,8 +120,9 @@ def joined(axes: Sequence[Axis], kept: bool = False) -> Axis:
     one, as in `(n heads) t d` or `c (h p) (w q)`; all of them together are the channels.
     """
     real = [axis for axis in axes if not is_one(axis.size)] or list(axes)
-    if len(real) == 1:
+    if len(real) == 1 and (real[0].role is Role.BATCH or all(axis.role is not Role.BATCH for axis in axes)):
         return real[0]
+    real = list(axes) if any(axis.role is Role.BATCH for axis in axes) else real
     roles = {axis.role for axis in real}
     size = product([axis.size for axis in axes])
     for role in (Role.BATCH, Role.CHANNELS, Role.SPACE):

@@ -86,7 +86,8 @@ def _places(call: Call, have: Shape, shape: Shape) -> Value:
 def _regrouped(call: Call, parts: list[Group], home: Group, have: Shape, shape: Shape) -> Value:
     """Axes that the batch, in the group `home`, takes in or gives back, as those of windows."""
     old, new = call.batch, home.new[0]
-    if home.old[0] != old or shape[new] == 1:
+    alone = all(entry.type.dims[:1] == (1,) for entry in call.reader.graph.inputs)
+    if home.old[0] != old or (shape[new] == 1 and not alone):
         raise Unsayable("the batch split or joined behind another axis")
     call.batch = new
     return _rearranged(call, call.value(), parts, have, shape, (old, new))
@@ -119,6 +120,8 @@ def _pieces(old: Sequence[int], new: Sequence[int]) -> list[int]:
     """The sizes of which those of two shapes are products, in their order."""
     if len(old) == 1 or len(new) == 1:
         return list(old if len(new) == 1 else new)
+    if old[0] == 1 != new[0]:  # a batch of one, or what takes it in
+        return [1, *_pieces(old[1:], new)]
     if 1 in (*old, *new):
         raise Unsayable("axes of size 1 among those that are split and joined anew")
     ends = sorted({*accumulate(old, mul), *accumulate(new, mul)})

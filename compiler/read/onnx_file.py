@@ -34,7 +34,7 @@ SEVERAL = ("Split", "TopK")
 """Operators of which more is known than their first output."""
 UNNAMED = re.compile(r"val_\d+")
 """What torch.onnx calls numbers of the code."""
-MOVES = ("Transpose", "Reshape", "Squeeze", "Unsqueeze")
+MOVES = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Expand")
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -159,6 +159,8 @@ class _Conversion:
         self.held: set[str] = set()
         self.moved: set[str] = set()
         """Weights whose axes are in another order, or joined."""
+        self.same: dict[str, str] = {}
+        """Weights that are repeated for a batch of one, by another name."""
         self.numbers: set[str] = set()
         """What is made of shapes."""
 
@@ -209,6 +211,7 @@ class _Conversion:
         left: list[Node] = []
         for proto in self.graph.node:
             node = Node(proto, self.constants, self.opsets.get("", 1))
+            node.inputs = [self.same.get(name, name) for name in node.inputs]
             if node.op == "Constant":
                 value = next(iter(node.tensors.values()), None)
                 value = np.array(next(iter(node.attributes.values()))) if value is None else value
@@ -224,6 +227,8 @@ class _Conversion:
                 self.constants |= dict(zip(node.outputs, results, strict=True))
                 if node.op in MOVES and self._is_weight(node.inputs[0]):
                     self.moved.add(node.outputs[0])
+                    if np.array_equal(results[0], given[0]):
+                        self.same[node.outputs[0]] = node.inputs[0]
             else:
                 left.append(node)
         return fused(left, self.uses)

@@ -209,7 +209,7 @@ def described(module: nn.Module, called: str | None = None) -> str:
     top = cls.__module__.partition(".")[0]
     version = getattr(sys.modules.get(top), "__version__", None)
     of = f"{top} {version}" if version else cls.__module__
-    if called is not None and not version:  # which says the module or the file
+    if called is not None and ":" in called and not version:  # which says the module or the file
         return f"Read from {called}."
     return f"Read from {called or cls.__qualname__} of {of}."
 

@@ -252,6 +252,15 @@ def test_many_things_that_are_no_tensors_are_left_out_by_their_type() -> None:
     WHOLE.module(weights=eval(hints[0].split("`")[1].removeprefix("torch.save(").removesuffix(", other)")))
 
 
+def test_counters_of_a_checkpoint_in_half_precision_are_counts() -> None:
+    net = archc.loads("arch A { input x: [N, 3, 8, 8]  output x -> conv(4, 3) -> bn }")
+    state = net.module(seed=0).state_dict()
+    counter = next(name for name in state if name.endswith("num_batches_tracked"))
+    state[counter] += 7
+    loaded = net.module(weights={name: tensor.half() for name, tensor in state.items()}).state_dict()
+    assert loaded[counter] == 7 and loaded[counter].dtype == torch.int64
+
+
 def test_a_scope_of_another_name_is_one_line() -> None:
     net = archc.load("resnet18", classes=10)
     state = {name.replace("layer", "stage"): tensor for name, tensor in net.module().state_dict().items()}
