@@ -163,8 +163,8 @@ def _names(
         inside = {name for scope in renamed for name in scope.names}
         free = missing or list(own)
         for place, name in enumerate(name for name in unexpected if name not in inside):
-            alike = [other for other in free if own[other].shape == state[name].shape]
-            near = nearest(name, alike, 1) if place < _NEAREST else []
+            alike = [other for other in free if own[other].shape == state[name].shape] if place < _NEAREST else []
+            near = nearest(name, alike, 1)
             lines.append(f"{name} {list(state[name].shape)}" + (f", did you mean {near[0]}?" if near else ""))
         message = f"the checkpoint has {_count(unexpected, 'tensor')} that the module lacks:{listing(lines)}"
         kept = () if missing else option("leave_out", unexpected, [*own, *state], "loads all others")
@@ -207,7 +207,9 @@ def _fits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], graph: Graph |
 def _turned(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[str, ...]:
     """A hint where most have the axes of TensorFlow and JAX: inputs before outputs, and these last."""
     orders = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2)}
-    turned = [name for name in names if (order := orders.get(own[name].dim())) and _is(own[name], state[name], order)]
+    turned = [
+        name for name in names if (order := orders.get(own[name].dim())) and _is_turned(own[name], state[name], order)
+    ]
     if 2 * len(turned) <= len(names):
         return ()
     order = ", ".join(map(str, orders[own[turned[0]].dim()]))
@@ -215,7 +217,7 @@ def _turned(names: Sequence[str], own: Mapping[str, Tensor], state: Mapping[str,
     return (f"weights with the axes of TensorFlow and JAX are turned, as by {first}: turn all, square ones too",)
 
 
-def _is(tensor: Tensor, given: Tensor, order: Sequence[int]) -> bool:
+def _is_turned(tensor: Tensor, given: Tensor, order: Sequence[int]) -> bool:
     """Whether a tensor has the shape of another one whose axes are put into an order."""
     return given.dim() == len(order) and given.permute(tuple(order)).shape == tensor.shape
 

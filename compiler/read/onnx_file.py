@@ -278,7 +278,8 @@ class _Conversion:
     def _is_weight(self, name: str) -> bool:
         """Whether a constant is a tensor that the network learns, as a token that is repeated for the batch."""
         value = self.constants.get(name)
-        return name in self.given | self.moved and value is not None and value.dtype.kind == "f" and value.ndim > 1
+        known = name in self.given or name in self.moved
+        return known and value is not None and value.dtype.kind == "f" and value.ndim > 1
 
     def _argument(self, node: Node, place: int) -> Any:
         name = node.inputs[place]

@@ -60,7 +60,8 @@ def _group_norms(nodes: list[Node], uses: Mapping[str, int]) -> list[Node]:
         if (
             shape.inputs[0] == split.inputs[0]
             and groups is not None
-            and groups.tolist() == [0, groups.size and groups[1], -1]
+            and groups.size == 3
+            and (groups[0], groups[2]) == (0, -1)
             and own_scale is not None
             and own_shift is not None
             and is_plain(own_scale, own_shift)

@@ -23,8 +23,9 @@ def apply_to_whole(trace: Trace) -> None:
     """Has calls that join axes to rows, and those that take these apart again, leave these axes as they are, where
     nothing but layers of rows is between. Where the batch is not the first of them no spec has what they join."""
     gone: set[fx.Node] = set()
+    returned = {made for _, made in trace.outputs}
     for node in [node for node in trace.nodes if function_name(node) in SHAPES]:
-        found = None if node in gone else _between(node, trace)
+        found = None if node in gone else _between(node, returned)
         if found is None:
             continue
         lead, layers, back = found
@@ -34,18 +35,19 @@ def apply_to_whole(trace: Trace) -> None:
             each.meta["val"] = value.reshape(*lead, value.shape[-1])
         node.target, node.args, node.kwargs = RESHAPE, (source, list(shape_of(node))), {}
         back.replace_all_uses_with(layers[-1])
-        trace.outputs[:] = [(path, layers[-1] if made is back else made) for path, made in trace.outputs]
+        if back in returned:
+            trace.outputs[:] = [(path, layers[-1] if made is back else made) for path, made in trace.outputs]
+            returned.add(layers[-1])
         back.graph.erase_node(back)
         gone.add(back)
     trace.nodes[:] = [node for node in trace.nodes if node not in gone]
 
 
-def _between(node: fx.Node, trace: Trace) -> tuple[Shape, list[fx.Node], fx.Node] | None:
+def _between(node: fx.Node, returned: set[fx.Node]) -> tuple[Shape, list[fx.Node], fx.Node] | None:
     """For a call that joins axes to rows: these axes, the layers behind it, and the call that takes the axes apart."""
     have, shape = shape_of(node.args[0]), shape_of(node)  # type: ignore[arg-type]
     ends = [end for end in range(2, len(have)) if (prod(have[:end]), prod(have[end:])) == shape]
     layers: list[fx.Node] = []
-    returned = {made for _, made in trace.outputs}
     while ends:
         at = layers[-1] if layers else node
         user = next(iter(at.users), None)
