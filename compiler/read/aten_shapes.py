@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..ir.graph import Value
+from ..ir.sizes import Dim
 from ..ir.types import Role
 from ..ops.maps import compact
 from ..ops.norm import LayerNorm, RMSNorm
@@ -246,20 +247,24 @@ def _upsample(call: Call) -> Made:
     if scales is not None:
         return call.make("upsample", x, scale=scales[0] if len(set(scales)) == 1 else tuple(scales), **settings)
     size = tuple(call["output_size"] or call["size"])
-    like = _beside(call, size)
+    like = _beside(call, size, call.reader.graph.type_of(x).dims[2:])
     if like is not None:
         return call.make("upsample", x, like, like=True, **settings)
     return call.make("upsample", x, size=compact(size), **settings)
 
 
-def _beside(call: Call, size: tuple[int, ...]) -> Value | None:
-    """The latest tensor whose map has a size that is open: what a map is brought to the size of."""
-    reader = call.reader
+def _beside(call: Call, size: tuple[int, ...], own: tuple[Dim, ...] = ()) -> Value | None:
+    """The latest tensor whose map has a size that is open: what a map is brought to the size of. One of the map's `own`
+    sizes is taken where there is no other: bringing it to these would do nothing."""
+    reader, alike = call.reader, None
     for node in reversed(reader.nodes):
         type_ = node.outputs[0]
         if type_.channel_axis == 1 and tuple(map(reader.traced, type_.dims[2:])) == size:
-            return (node.index, 0) if not all(isinstance(d, int) for d in type_.dims[2:]) else None
-    return None
+            found = (node.index, 0) if not all(isinstance(d, int) for d in type_.dims[2:]) else None
+            if found is None or type_.dims[2:] != own:
+                return found
+            alike = alike or found
+    return alike
 
 
 @TABLE.of("unfold")

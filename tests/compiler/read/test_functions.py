@@ -487,3 +487,26 @@ def test_a_buffer_of_infinite_numbers_is_refused_in_words() -> None:
     layer.register_buffer("seen", nn.Transformer.generate_square_subsequent_mask(5))
     with pytest.raises(archc.ArchError, match="buffer of infinite numbers"):
         archc.from_torch(Calls(lambda self, x: self.f(x, x, x, attn_mask=self.f.seen)[0], f=layer), (2, 5, 8))
+
+
+class Decoder(nn.Module):
+    """Brings a map to the size of a skip, which is the one that it has where the sizes are even."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(4, 4, 3, 2, 1), nn.ConvTranspose2d(4, 4, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = x.relu()
+        return torch.cat([F.interpolate(self.up(self.down(skip)), size=skip.shape[2:]), skip], 1)
+
+
+@pytest.mark.parametrize("size", [32, 35])
+def test_a_map_is_brought_to_the_size_of_another(size: int) -> None:
+    source = Decoder().eval()
+    net = archc.from_torch(source, (2, 4, size, size), name="Net")
+    made = net.module().eval()
+    made.load_state_dict(source.state_dict())
+    for height in (32, 35, 37):
+        x = torch.randn(2, 4, height, 33)
+        assert torch.equal(made(x), source(x))
