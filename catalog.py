@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -99,19 +97,21 @@ def locate(spec: str | os.PathLike[str], name: str | None = None) -> Place:
 def _refuse_other(path: str) -> None:
     """Raises ArchError for Python (E1201) and weights (E0905), which are no specs."""
     if path.endswith(".py"):
-        made = makers(Path(path))
+        made = _makers(Path(path))
         hint = f"these are in it: {few([f'`{path}:{name}`' for name in made])}" if made else f"`{path}:Net` names one"
         raise refused("E1201", f"{path} is Python, and no spec: say which of its modules is meant", hint)
     if path.endswith(WEIGHTS):
-        if is_torchscript(path):
+        if _is_torchscript(path):
             hint = "name the Python that makes the module: `net.py:Net`, or export it as ONNX"
             raise refused("E0905", f"{path} is a program of TorchScript, and no spec", hint)
         hint = f"`--weights {path}` loads tensors by name into a network: `archc compile net.arch --weights {path}`"
         raise refused("E0905", f"{path} is a file of torch, as of weights, and no spec", hint)
 
 
-def is_torchscript(path: str) -> bool:
+def _is_torchscript(path: str) -> bool:
     """Whether an archive of torch's holds code."""
+    import zipfile  # as Python's parser, loaded where something is wrong alone
+
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
@@ -119,9 +119,11 @@ def is_torchscript(path: str) -> bool:
         return False
 
 
-def makers(path: Path) -> list[str]:
+def _makers(path: Path) -> list[str]:
     """The classes of a Python file that are modules, as far as its text says it, and its functions that need no
     arguments where there are none."""
+    import ast
+
     try:
         statements = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError, RecursionError):

@@ -119,10 +119,9 @@ def joined(axes: Sequence[Axis], kept: bool = False) -> Axis:
     Channels that space is folded into are channels, as in patches. Of parts of the channels, space and the batch take
     one, as in `(n heads) t d` or `c (h p) (w q)`; all of them together are the channels.
     """
-    real = [axis for axis in axes if not is_one(axis.size)] or list(axes)
-    if len(real) == 1 and (real[0].role is Role.BATCH or all(axis.role is not Role.BATCH for axis in axes)):
+    real = [axis for axis in axes if axis.role is Role.BATCH or not is_one(axis.size)] or list(axes)
+    if len(real) == 1:
         return real[0]
-    real = list(axes) if any(axis.role is Role.BATCH for axis in axes) else real
     roles = {axis.role for axis in real}
     size = product([axis.size for axis in axes])
     for role in (Role.BATCH, Role.CHANNELS, Role.SPACE):

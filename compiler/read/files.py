@@ -62,8 +62,7 @@ def _named(stored: Stored) -> list[list[int | str]]:
     names: dict[str, str] = {}
     for dtype, row in stored.inputs:
         called = letters(len(row), "float" if dtype.is_floating_point else "int")
-        for axis, size in enumerate(row):
-            letter = called[axis]
+        for letter, size in zip(called, row, strict=True):
             if isinstance(size, str) and size not in names:
                 names[size] = letter if letter not in names.values() else f"{letter}{len(names)}"
     return [[names[size] if isinstance(size, str) else size for size in row] for _, row in stored.inputs]
